@@ -1,0 +1,97 @@
+"""A model's own wording: turn frames, think tags, and how it is asked to rate a step; strategies hold no prompt text.
+
+A checkpoint may carry a `dialect.json` with these fields; the defaults are ChatML with `<think>` tags, and the judge
+prompt follows Pan et al. 2025, "SpecReason", arXiv 2504.07891, section 4.1 in our own words. A thinking that is to be
+rated is shown unclosed, unless closing it is the step to rate.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Self
+
+from .base import Context, Part, Piece, Role
+
+_RATE = (
+    "Rate only the last step of the reasoning above, from 0 to 9: is it factually correct and does it follow? "
+    "Ignore its style and whether it helps. Answer with one digit."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """Fixed wording around pieces; `{role}` in `turn_open` is the role's name.
+
+    think_skip: opens and closes an empty thinking, for an answer without one. instruction: added to a question that
+    is to be reasoned about. judge: what a user asks to have the last step rated; judge_prefill: how the rating's
+    turn begins. step: what separates reasoning steps.
+    """
+
+    turn_open: str = "<|im_start|>{role}\n"
+    turn_close: str = "<|im_end|>\n"
+    think_open: str = "<think>\n"
+    think_end: str = "</think>"
+    think_close: str = "</think>\n\n"
+    think_skip: str = "<think>\n\n</think>\n\n"
+    instruction: str = (
+        "\n\nReason step by step, with a blank line between steps, and put the final answer in \\boxed{}."
+    )
+    judge: str = _RATE
+    judge_prefill: str = "<think>I think the quality score is: "
+    step: str = "\n\n"
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a `dialect.json`; fields that it lacks keep their defaults. Raises: ValueError on an unknown field."""
+        raw: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+        known = [item.name for item in fields(cls)]
+        if unknown := next((name for name in raw if name not in known), None):
+            raise ValueError(f"{path}: a dialect has no `{unknown}`; it has {', '.join(known)}")
+        return cls(**raw)
+
+    def render(self, context: Context) -> Iterator[str | Piece]:
+        """The context as frames and pieces, up to where the assistant's next token stands.
+
+        A turn that broke off while thinking is shown unclosed, unless its last piece closed it itself.
+        """
+        role: Role | None = None
+        part: Part = "text"
+        closed = False
+        for piece in context.pieces:
+            if piece.role != role or role == "user":
+                if closed:
+                    yield self.think_close
+                yield from self._turn(role, piece.role)
+                role, part, closed = piece.role, "text", False
+            if role == "assistant":
+                yield from self._cross(part, piece.part)
+                part, closed = piece.part, piece.part == "think" and piece.stop == "think_end"
+            yield piece
+            if role == "user" and piece.part == "think" and self.instruction:
+                yield self.instruction
+        if role != "assistant":
+            yield from self._turn(role, "assistant")
+            part = "text"
+        yield from self._cross(part, context.writing)
+
+    def rate(self, context: Context) -> Context:
+        """The context with the request to rate its last step, about to write the digit."""
+        asked = context.append(Piece(role="user", text=self.judge))
+        if self.judge_prefill:
+            asked = asked.append(Piece(role="assistant", text=self.judge_prefill))
+        return asked.then("text")
+
+    def _turn(self, before: Role | None, role: Role) -> Iterator[str]:
+        if before is not None:
+            yield self.turn_close
+        yield self.turn_open.replace("{role}", role)
+
+    def _cross(self, before: Part, after: Part) -> Iterator[str]:
+        """The tags between two parts of one turn."""
+        if before == "text" and after == "think":
+            yield self.think_open
+        elif before == "text" and after == "answer":
+            yield self.think_skip
+        elif before == "think" and after == "answer":
+            yield self.think_close

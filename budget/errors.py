@@ -1,0 +1,24 @@
+"""The root of every error headgate raises on purpose, and the one that the budget raises."""
+
+
+class HeadgateError(Exception):
+    """An error whose message is meant for a person: what, with figures, and what would have been right."""
+
+
+class BudgetExceeded(HeadgateError):
+    """A reservation that can never fit: figures only, in the unit that is short.
+
+    `asked` and `left` are counted in `unit`: tokens, output, tool_calls, tool_calls.NAME, nanodollars or seconds.
+    """
+
+    def __init__(self, scope: str, unit: str, asked: float, left: float) -> None:
+        self.scope, self.unit, self.asked, self.left = scope, unit, asked, left
+        super().__init__(self._sentence())
+
+    def _sentence(self) -> str:
+        if self.unit == "seconds":
+            return f"`{self.scope}` is past its deadline; raise `budget.seconds`"
+        name, asked, left = self.unit, f"{self.asked:g}", f"{self.left:g}"
+        if self.unit == "nanodollars":
+            name, asked, left = "dollars", f"{self.asked / 1e9:.9f}", f"{self.left / 1e9:.9f}"
+        return f"`{self.scope}` has {left} {name} left, {asked} asked; raise `budget.{name}`, or ask for less"

@@ -1,0 +1,122 @@
+"""Runs a graph on one problem: every node as soon as what it waits for has ended, structured so that nothing leaks.
+
+A node's last ready successor runs in the same task. Nodes that no condition lets run are skipped, and so, by default,
+are those after them. The seed of every call derives from its place in the graph, so order of arrival decides nothing.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from ..backends.model import Model
+from ..strategies.base import Answer, Run
+from ..verifiers.base import Problem
+from .graph import Graph, Node
+
+
+@dataclass(slots=True)
+class _State:
+    """One problem's pass through a graph."""
+
+    problem: Problem
+    run: Run
+    graph: Graph
+    waiting: dict[str, int]
+    slots: asyncio.Semaphore
+    answers: dict[str, Answer] = field(default_factory=dict[str, Answer])
+    outcomes: dict[str, str] = field(default_factory=dict[str, str])
+
+
+async def run_graph(graph: Graph, problem: Problem, run: Run, *, live_nodes: int = 64) -> Answer:
+    """Run every node that its conditions allow, and give the output's answer with the whole bill.
+
+    live_nodes: how many nodes, items of maps included, are at work at once.
+    """
+    waiting = {name: len(node.waits_for) for name, node in graph.nodes.items()}
+    state = _State(problem, run, graph, waiting, asyncio.Semaphore(live_nodes))
+    first = [node for node in graph.nodes.values() if not node.waits_for]
+    await run.gather(_follow(state, node) for node in first)
+    spent = run.ledger
+    bill, roles = dict(spent.bill), spent.spent_by_role()
+    return replace(_output(state), cost=spent.spent, cost_by_role=roles, bill=bill)
+
+
+async def _follow(state: _State, node: Node) -> None:
+    """A node, then every successor that it was the last to be waited for by."""
+    ready = [node]
+    while len(ready) == 1:
+        await _run_node(state, ready[0])
+        ready = _released(state, ready[0])
+    await state.run.gather(_follow(state, successor) for successor in ready)
+
+
+def _released(state: _State, node: Node) -> list[Node]:
+    ready: list[Node] = []
+    for name in state.graph.successors(node.name):
+        state.waiting[name] -= 1
+        if state.waiting[name] == 0:
+            ready.append(state.graph.nodes[name])
+    return ready
+
+
+async def _run_node(state: _State, node: Node) -> None:
+    if why := node.runs_after(state.outcomes):
+        state.outcomes[node.name] = "skipped"
+        state.run.tell("node_skip", node.name, reason=why)
+        return
+    state.run.tell("node_start", node.name, strategy=node.strategy_name, roles=dict(node.roles))
+    answer = await (_map(state, node) if node.map else _solve(state, node, node.name, state.problem))
+    state.answers[node.name], state.outcomes[node.name] = answer, answer.status
+    state.run.tell("node_end", node.name, cost=answer.cost, status=answer.status)
+
+
+async def _solve(state: _State, node: Node, place: str, problem: Problem, item: str = "") -> Answer:
+    run = replace(state.run, models=_cast(state.run, node))
+    asked = _ask(state, node, problem, item)
+    async with state.slots:
+        return await run.solve(node.strategy, asked, place, node.limits)
+
+
+async def _map(state: _State, node: Node) -> Answer:
+    """One answer an item; their lines together are the node's."""
+    assert node.map is not None
+    items = _items(state.answers[node.map.node], node.map.attribute)
+    places = [(f"{node.name}-{index}", item) for index, item in enumerate(items)]
+    answers = await state.run.gather(
+        _solve(state, node, place, replace(state.problem, text=item), item) for place, item in places
+    )
+    if not answers:
+        return Answer(text="", status="abstained", reason=f"`{node.map.over}` is empty")
+    worst = next((a.status for a in answers if a.status != "answered"), "answered")
+    return Answer(text="\n".join(a.text for a in answers), status=worst, candidates=tuple(answers))
+
+
+def _cast(run: Run, node: Node) -> Mapping[str, Model]:
+    """The models by the roles that this node gives them, beside their own names."""
+    return {**run.models, **{role: run.models[name] for role, name in node.roles.items()}}
+
+
+def _ask(state: _State, node: Node, problem: Problem, item: str) -> Problem:
+    if not node.question:
+        return problem
+    words = {name: answer.text for name, answer in state.answers.items()}
+    words |= {"question": state.problem.text}
+    if node.map:
+        words[node.map.item] = item
+    text = node.question
+    for name, value in words.items():
+        text = text.replace("{" + name + "}", value)
+    return replace(problem, text=text)
+
+
+def _items(answer: Answer, attribute: str) -> tuple[str, ...]:
+    return answer.items if attribute == "items" else tuple(c.text for c in answer.candidates)
+
+
+def _output(state: _State) -> Answer:
+    """The first output that ran and answered; else the best that ran, best first by outcome."""
+    ran = [state.answers[name] for name in state.graph.output if name in state.answers]
+    order = ("answered", "exhausted", "abstained", "failed")
+    if not ran:
+        return Answer(text="", status="abstained", reason="no output node ran")
+    return min(ran, key=lambda answer: (order.index(answer.status), not answer.text))

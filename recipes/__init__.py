@@ -1,0 +1,1 @@
+"""Recipes that headgate ships, one YAML a file."""

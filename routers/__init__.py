@@ -1,0 +1,1 @@
+"""Who writes the next piece of a reasoning trace."""

@@ -1,0 +1,274 @@
+"""What the models read while they learn: solved problems with rating branches, problems cut short, and lines of bare sums.
+
+A rating branch is a candidate for one step and the request to rate it. It stands after the document, sees the document up to
+that step and itself, and its positions go on from there: the model reads exactly what it will read when it judges, while the
+document is paid for once. Loss stands only on right steps, answers and ratings.
+"""
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ..tasks.word_problems import OPERATIONS, Mix, WordProblem, draw
+from .corruptions import spoil
+from .formats import CLOSE, DELIMITER, END, RATE, asking, boxed
+from .tokenizer import Encoder
+
+RIGHT, UNNEEDED = 9, 6
+IGNORED = -1
+TILTED: Mapping[str, float] = {
+    "same": 3,
+    "add": 13,
+    "subtract": 13,
+    "times": 17,
+    "times_two_digit": 13,
+    "sum": 13,
+    "half": 6,
+    "compare": 14,
+    "remainder": 15,
+}
+EASY = frozenset({"copy", "half", "mod100", "mul11"})
+HARD = frozenset({"mod2", "mod3", "mul22", "add3", "cmp", "add2"})
+
+Own = dict[int, list[tuple[list[int], int]]]  # by step: ids that the draft wrote there, and their rating
+
+
+@dataclass(slots=True)
+class Document:
+    """Ids with, at each place, what should follow and how much that counts."""
+
+    ids: list[int] = field(default_factory=list)
+    targets: list[int] = field(default_factory=list)
+    weights: list[float] = field(default_factory=list)
+    positions: list[int] = field(default_factory=list)
+    trunk: int = 0  # where the document ends and the branches begin
+    branches: list[tuple[int, int, int]] = field(default_factory=list)  # start, end, end of what it sees of the trunk
+
+    def add(self, ids: Sequence[int], weight: float = 0.0) -> None:
+        """Go on with the document; `weight` is what predicting these ids counts."""
+        if self.ids and ids:
+            self.targets[-1], self.weights[-1] = ids[0], weight
+        self.positions += range(len(self.ids), len(self.ids) + len(ids))
+        self.ids += ids
+        self.targets += [*ids[1:], IGNORED]
+        self.weights += [weight] * (len(ids) - 1) + [0.0]
+        self.trunk = len(self.ids)
+
+    def branch(self, cut: int, ids: Sequence[int], target: int, weight: float) -> None:
+        """A continuation of the first `cut` ids, with loss on what follows its last id only."""
+        start = len(self.ids)
+        self.ids += ids
+        self.targets += [IGNORED] * (len(ids) - 1) + [target]
+        self.weights += [0.0] * (len(ids) - 1) + [weight]
+        self.positions += range(cut, cut + len(ids))
+        self.branches.append((start, len(self.ids), cut))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is drawn how often at one moment of the training."""
+
+    drill: float = 0.05
+    cut_short: float = 0.04
+    ratings: bool = False
+    own: float = 0.0  # share of documents whose candidates are the draft's own steps
+    rating_weight: float = 3.0
+    operations: Mapping[str, float] = field(default_factory=lambda: dict(OPERATIONS))
+    shuffled: float = 0.0
+    remainders: float = 0.1  # share of drill lines
+
+
+def draft_plan(fraction: float) -> Plan:
+    """The draft reads the standard mix from beginning to end."""
+    return Plan()
+
+
+def target_plan(fraction: float) -> Plan:
+    """The target meets the operations that it gets wrong more often from the first third on, and rates all the way."""
+    if fraction < 0.3:
+        return Plan(drill=0.10, cut_short=0.03, ratings=True, own=0.6, remainders=0.15)
+    late = fraction > 0.7
+    return Plan(
+        drill=0.10,
+        cut_short=0.03,
+        ratings=True,
+        own=0.75 if late else 0.65,
+        rating_weight=4.0 if late else 3.0,
+        operations=TILTED,
+        remainders=0.34,
+    )
+
+
+class Curriculum:
+    """Draws documents; `own_steps` are problems with what the draft wrote at each of their steps."""
+
+    def __init__(self, encoder: Encoder, own_steps: Sequence[tuple[WordProblem, Own]] = ()) -> None:
+        self.encoder, self.own_steps = encoder, own_steps
+        self.digits = [encoder.one(str(digit)) for digit in range(10)]
+        self.rate, self.close = encoder.encode(RATE), encoder.encode(CLOSE)
+
+    def draw(self, rng: random.Random, plan: Plan) -> Document:
+        kind = rng.random()
+        if kind < plan.drill:
+            return self.drill(rng, plan)
+        if kind < plan.drill + plan.cut_short:
+            return self.cut_short(rng, plan)
+        if plan.ratings and self.own_steps and rng.random() < plan.own:
+            problem, own = rng.choice(self.own_steps)
+            return self.solved(rng, problem, plan, own)
+        return self.solved(rng, self.problem(rng, plan), plan, {})
+
+    def problem(self, rng: random.Random, plan: Plan) -> WordProblem:
+        mix = Mix(operations=plan.operations, shuffled=plan.shuffled)
+        return draw(rng, split="training", mix=mix)
+
+    def solved(self, rng: random.Random, problem: WordProblem, plan: Plan, own: Own) -> Document:
+        """A problem, its steps and its answer; then the branches."""
+        document, cuts = Document(), list[int]()
+        document.add(self.encoder.encode(asking(problem.question)))
+        for line in problem.steps:
+            cuts.append(len(document.ids))
+            document.add(self.encoder.encode(line.text + DELIMITER), 1.0)
+        cuts.append(len(document.ids))
+        document.add([*self.close, *self.encoder.encode(boxed(problem.answer) + END)], 1.0)
+        if plan.ratings:
+            self.rate_steps(rng, document, problem, cuts, plan, own)
+        return document
+
+    def rate_steps(
+        self,
+        rng: random.Random,
+        document: Document,
+        problem: WordProblem,
+        cuts: list[int],
+        plan: Plan,
+        own: Own,
+    ) -> None:
+        for k, cut in enumerate(cuts):
+            seen: list[list[int]] = []
+            for _ in range(branches(rng, problem, k)):
+                ids, rating = self.candidate(rng, problem, k, own)
+                if ids not in seen:
+                    document.branch(cut, [*ids, *self.rate], self.digits[rating], plan.rating_weight)
+                seen.append(ids)
+
+    def candidate(self, rng: random.Random, problem: WordProblem, k: int, own: Own) -> tuple[list[int], int]:
+        """Ids that could stand as step k, and the rating that they deserve."""
+        if k in own and rng.random() < 0.85:
+            wrong = [c for c in own[k] if c[1] < UNNEEDED]
+            return rng.choice(wrong if wrong and rng.random() < 0.6 else own[k])
+        if k == len(problem.steps):
+            return self.surplus(rng, problem)
+        if rng.random() < 0.03:
+            return self.close, 0
+        text, rating = invented(rng, problem, k)
+        return self.encoder.encode(text + DELIMITER), rating
+
+    def surplus(self, rng: random.Random, problem: WordProblem) -> tuple[list[int], int]:
+        """After the last step: the end of thinking, or a step that nothing needs any more."""
+        if rng.random() < 0.7:
+            return self.close, RIGHT
+        line = rng.choice([*problem.distractors, *problem.steps])
+        return self.encoder.encode(line.text + DELIMITER), UNNEEDED
+
+    def cut_short(self, rng: random.Random, plan: Plan) -> Document:
+        """Thinking ended after a few steps, or never begun; the answer is asked for all the same."""
+        problem = self.problem(rng, plan)
+        kept = 0 if rng.random() < 0.3 else rng.randrange(len(problem.steps))
+        document = Document()
+        document.add(self.encoder.encode(asking(problem.question)))
+        for line in problem.steps[:kept]:
+            document.add(self.encoder.encode(line.text + DELIMITER), 1.0)
+        if kept == 0 and rng.random() < 0.6:  # the chat template's form for no thinking at all
+            document = Document()
+            document.add(self.encoder.encode(asking(problem.question) + "\n"))
+        document.add(self.close)
+        document.add(self.encoder.encode(boxed(problem.answer) + END), 1.0)
+        return document
+
+    def drill(self, rng: random.Random, plan: Plan) -> Document:
+        """Bare sums, one a line."""
+        document = Document()
+        for _ in range(rng.randint(6, 12)):
+            asked, result = bare_sum(rng, plan.remainders)
+            document.add(self.encoder.encode(asked + "="))
+            document.add(self.encoder.encode(f"{result}.{DELIMITER}"), 1.0)
+        return document
+
+
+def branches(rng: random.Random, problem: WordProblem, k: int) -> int:
+    """How many candidates of step k are rated: more where a judge errs more."""
+    if k == len(problem.steps):
+        return int(rng.random() < 0.5)
+    operation = problem.steps[k].operation
+    if operation in EASY:
+        return int(rng.random() < 0.45)
+    return 1 + int(operation in HARD and rng.random() < 0.5)
+
+
+def invented(rng: random.Random, problem: WordProblem, k: int) -> tuple[str, int]:
+    """A candidate made by rule: right, right but not needed here, or spoiled."""
+    kind, done = rng.random(), {line.subject for line in problem.steps[:k]}
+    if kind < 0.42:
+        return problem.steps[k].text, RIGHT
+    if kind < 0.50:
+        beside = [line for line in problem.distractors if done.issuperset(line.parents)]
+        spare = [*beside, *problem.steps[:k]]
+        return (rng.choice(spare).text, UNNEEDED) if spare else (problem.steps[k].text, RIGHT)
+    return spoil(rng, problem, k)
+
+
+def bare_sum(rng: random.Random, remainders: float) -> tuple[str, str]:
+    """A sum and its result, two-digit products with the partial products in between."""
+    kinds = ("+", "-", "*", "x", "/", "max", "100")
+    kind = "mod" if rng.random() < remainders else rng.choices(kinds, (28, 14, 20, 12, 5, 8, 4))[0]
+    a = rng.choice((rng.randint(2, 99), rng.randint(10, 99), rng.randint(100, 999), rng.randint(100, 1500)))
+    b = rng.choice((rng.randint(1, 9), rng.randint(10, 99), rng.randint(10, 99), rng.randint(100, 999)))
+    return SUMS[kind](rng, a, b)
+
+
+def _product(rng: random.Random, a: int, b: int) -> tuple[str, str]:
+    n, m = rng.randint(2, 9), rng.randint(2, 499)
+    return f"{n}*{m}", str(n * m)
+
+
+def _long_product(rng: random.Random, a: int, b: int) -> tuple[str, str]:
+    n, m = rng.randint(1, 9) * 10 + rng.randint(1, 9), rng.randint(1, 9) * 10 + rng.randint(1, 9)
+    tens, ones = m // 10 * 10, m % 10
+    return f"{n}*{m}", f"{n}*{tens}+{n}*{ones}={n * tens}+{n * ones}={n * m}"
+
+
+def _remainder(rng: random.Random, a: int, b: int) -> tuple[str, str]:
+    n, m = rng.randint(3, 9), rng.randint(100, 999) if rng.random() < 0.6 else rng.randint(10, 99)
+    return f"{m} mod {n}", str(m % n)
+
+
+def _choice(rng: random.Random, a: int, b: int) -> tuple[str, str]:
+    return (f"max({a},{b})", str(max(a, b))) if rng.random() < 0.5 else (f"min({a},{b})", str(min(a, b)))
+
+
+def _hundreds(rng: random.Random, a: int, b: int) -> tuple[str, str]:
+    m = rng.randint(1000, 9999)
+    return f"{m} mod 100", str(m % 100)
+
+
+SUMS = {
+    "+": lambda rng, a, b: (f"{a}+{b}", str(a + b)),
+    "-": lambda rng, a, b: (f"{max(a, b)}-{min(a, b)}", str(abs(a - b))),
+    "/": lambda rng, a, b: (f"{a // 2 * 2}/2", str(a // 2)),
+    "*": _product,
+    "x": _long_product,
+    "mod": _remainder,
+    "max": _choice,
+    "100": _hundreds,
+}
+
+
+def plain_texts(count: int, seed: int) -> Iterator[str]:
+    """What the vocabulary is learned from: whole conversations as the models will meet them."""
+    rng = random.Random(seed)
+    for _ in range(count):
+        problem = draw(rng, split="training")
+        steps = "".join(line.text + DELIMITER for line in problem.steps)
+        drilled = "".join(f"{asked}={result}.{DELIMITER}" for asked, result in (bare_sum(rng, 0.2),))
+        yield asking(problem.question) + steps + CLOSE + boxed(problem.answer) + END + drilled + RATE

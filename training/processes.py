@@ -1,0 +1,50 @@
+"""A handful of processes on one machine, joined by gloo; the first of them is the one that called."""
+
+import multiprocessing
+import signal
+import tempfile
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+Work = Callable[..., Any]
+
+
+def together(work: Work, world: int, *args: Any) -> Any:
+    """Call `work(*args)` in `world` processes and return the first one's result; the others end with it."""
+    torch.set_num_threads(1)
+    if world == 1:
+        return work(*args)
+    context = multiprocessing.get_context("spawn")
+    with tempfile.TemporaryDirectory() as meeting:
+        place = str(Path(meeting) / "meeting")
+        others = [
+            context.Process(target=_other, args=(work, rank, world, place, args), daemon=True)
+            for rank in range(1, world)
+        ]
+        for other in others:
+            other.start()
+        try:
+            return _joined(work, 0, world, place, args)
+        finally:
+            for other in others:
+                other.join(timeout=60)
+
+
+def _other(work: Work, rank: int, world: int, place: str, args: tuple[Any, ...]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the first process, which tells the others
+    torch.set_num_threads(1)
+    _joined(work, rank, world, place, args)
+
+
+def _joined(work: Work, rank: int, world: int, place: str, args: tuple[Any, ...]) -> Any:
+    hours = timedelta(hours=1)  # the first process may be measuring for minutes while the others wait
+    dist.init_process_group("gloo", init_method=f"file://{place}", rank=rank, world_size=world, timeout=hours)
+    try:
+        return work(*args)
+    finally:
+        dist.destroy_process_group()

@@ -1,0 +1,1 @@
+"""How good a step or an answer is."""
