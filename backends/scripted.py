@@ -40,6 +40,13 @@ from .errors import Cancelled, NotAModel
 TOKENIZER: Final = "scripted"
 END: Final = "<|im_end|>"
 _WORDS: Final = re.compile(r"</?think>|<\|im_\w+\|>|\n+|\d| ?[^\W\d]+| ?[^\w\s]|\s|_")
+_CAPABILITIES: Final = Capabilities(
+    operations=frozenset({"generate", "peek", "score"}),
+    max_context=32_768,
+    entropy="exact",
+    cancel="bill_partial",
+    parallel=64,
+)
 _PLAIN: Final = Dialect(instruction="", judge="Rate the last step from 0 to 9.", judge_prefill="")
 
 
@@ -67,13 +74,7 @@ class Scripted:
     dialect: Dialect = _PLAIN
     seconds_per_token: float = 0.0
     seconds_per_call: float = 0.0
-    capabilities: Capabilities = Capabilities(
-        operations=frozenset({"generate", "peek", "score"}),
-        max_context=32_768,
-        entropy="exact",
-        cancel="bill_partial",
-        parallel=64,
-    )
+    capabilities: Capabilities = _CAPABILITIES
     vocabulary: dict[str, int] = field(default_factory=dict[str, int])
     _read: set[str] = field(default_factory=set[str])
 

@@ -1,7 +1,8 @@
 """The SDK: an agent is a recipe with its models loaded; it solves one question, or many, or streams what happens.
 
 from headgate import Agent
-print(Agent("recipes/spec_reason.yaml").solve("Tom has 17 apples. Mia has 5 more than Tom. How many does Mia have?").text)
+agent = Agent("spec_reason")
+    print(agent.solve("Tom has 17 apples. Mia has 5 more than Tom. How many does Mia have?").text)
 """
 
 import asyncio
@@ -83,7 +84,7 @@ class Agent:
             await _cancel(task)
 
     async def solve_all(self, problems: Iterable[Problem], *, parallel: int = 16) -> AsyncIterator[Solved]:
-        """Many problems, at most `parallel` at a time, each yielded as it ends; one that breaks is `failed`, not raised."""
+        """Many problems, `parallel` at a time, each yielded as it ends; one that breaks is `failed`, not raised."""
         running: set[asyncio.Task[Solved]] = set()
         queue = iter(problems)
         try:

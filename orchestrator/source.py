@@ -58,7 +58,9 @@ class Source:
     def _step(self, inner: Any, key: str | int, path: KeyPath, option: str) -> Any:
         if isinstance(inner, list):
             return cast(list[Any], inner)[self._index(cast(list[Any], inner), key, path, option)]
-        below = inner.setdefault(key, {}) if inner.get(key) is not None else inner.__setitem__(key, {}) or inner[key]
+        if inner.get(key) is None:
+            inner[key] = {}
+        below = inner[key]
         if not isinstance(below, dict | list):
             raise RecipeError(f"`{dotted(path)}` is {said(below)}, with nothing inside", file=option)
         return cast(Any, below)
@@ -86,8 +88,9 @@ def read_text(path: Path, *, largest_bytes: int = LARGEST_BYTES) -> str:
         raise RecipeError("there is no such file", file=path) from None
     except IsADirectoryError:
         raise RecipeError("is a folder, not a file", file=path) from None
-    except OSError as error:
-        raise RecipeError(f"cannot be read: {error.strerror}", file=path) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise RecipeError(f"cannot be read: {reason}", file=path) from None
     if len(data) > largest_bytes:
         raise RecipeError(f"has {len(data)} bytes, at most {largest_bytes} are read", file=path)
     return decode(data, path)

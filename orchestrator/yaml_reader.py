@@ -41,8 +41,7 @@ _WORDS: Final[dict[str, bool | None]] = {
 _PLAINER: Final = {
     "mapping values are not allowed here": "a `:` where none can stand; quote a text that holds `: `",
     "found character '\\t' that cannot start any token": "a tab; indent with spaces",
-    "found undefined alias": "an alias without an anchor",
-    "found duplicate anchor": "the same anchor twice",
+    "found unexpected end of stream": "a quote is never closed",
 }
 
 
@@ -134,16 +133,18 @@ class _Reader:
                 node.pairs.append((key, mark, self._node(next(self._events), depth + 1)))
 
     def _key(self, event: Event, pairs: "list[tuple[str, Mark, _Node]]") -> tuple[str, Mark]:
-        node = self._node(event, DEEPEST)
+        node = self._node(event, 0) if isinstance(event, ScalarEvent) else _Node(_mark(event))
         if not isinstance(node.value, str):
-            told = "a list or a mapping" if node.value is None and (node.items or node.pairs) else f"`{node.value}`"
-            self._fail(_mark(event), f"the key {told} is no text", "put it in quotes")
+            told = f"the key `{event.value}`" if isinstance(event, ScalarEvent) else "this key"
+            self._fail(_mark(event), f"{told} is no text", "put it in quotes")
         if first := next((mark for key, mark, _ in pairs if key == node.value), None):
             self._fail(_mark(event), f"`{node.value}` stands twice", f"the first is in line {first.line}; keep one")
         return node.value, _mark(event)
 
     def _alias(self, event: AliasEvent, mark: Mark) -> _Node:
-        node = self._anchors[event.anchor]
+        node = self._anchors.get(event.anchor)
+        if node is None:
+            self._fail(mark, f"`*{event.anchor}` has no anchor", f"write `&{event.anchor}` before the value it repeats")
         if node.open:
             self._fail(mark, f"`*{event.anchor}` stands inside its own anchor", "an alias cannot hold itself")
         return node
@@ -173,11 +174,6 @@ class _Expansion:
         return node.value
 
 
-def scalar(text: str) -> object:
-    """What a plain text means: a number, true, false, null, or itself."""
-    return _scalar(text)
-
-
 def _scalar(text: str) -> object:
     if text in _WORDS:
         return _WORDS[text]
@@ -185,8 +181,10 @@ def _scalar(text: str) -> object:
         return int(text)
     if _BASED.fullmatch(text):
         return int(text, 0)
-    if _FLOAT.fullmatch(text) or _SPECIAL.fullmatch(text):
-        return float(text.replace(".inf", "inf").replace(".nan", "nan") if _SPECIAL.fullmatch(text) else text)
+    if _FLOAT.fullmatch(text):
+        return float(text)
+    if _SPECIAL.fullmatch(text):
+        return float(text.replace(".", "", 1))
     return text
 
 
@@ -204,11 +202,13 @@ def _complaint(error: yaml.YAMLError, text: str, file: str) -> RecipeError:
     if isinstance(error, yaml.reader.ReaderError):
         before = text[: error.position]
         line, column = before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
-        what = f"the character {error.character!r} cannot stand in YAML"
+        what = f"the character U+{ord(text[error.position]):04X} cannot stand in YAML"
         return RecipeError(what, file=file, line=line, column=column, hint="remove it, or write it as an escape")
     marked = cast(Any, error)
     mark = getattr(marked, "problem_mark", None) or getattr(marked, "context_mark", None)
     problem = str(getattr(marked, "problem", None) or error)
     what = next((plain for found, plain in _PLAINER.items() if problem.startswith(found)), problem)
     line, column = (mark.line + 1, mark.column + 1) if mark else (None, None)
-    return RecipeError(what, file=file, line=line, column=column)
+    began = getattr(marked, "context_mark", None)
+    hint = f"{marked.context}, begun in line {began.line + 1}" if mark and began and began is not mark else ""
+    return RecipeError(what, file=file, line=line, column=column, hint=hint)

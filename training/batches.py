@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..backends.local.qwen3 import additive
+from .attention import Blocks
 from .curriculum import Curriculum, Document, Plan
 
 CHUNK = 400  # documents drawn and sorted at once
@@ -28,56 +30,78 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
+    """Rows of a trunk of L places and M branches of l places: T = L + M * l."""
+
     ids: Tensor  # [B, T]
     positions: Tensor  # [B, T]
     targets: Tensor  # [B, T]
     weights: Tensor  # [B, T], 0 where nothing is to be learned
     ratings: Tensor  # [B, T], true where the target is a rating
-    attend: Tensor  # [B, 1, T, T]
+    attend: Blocks
 
 
 def pack(documents: Sequence[Document]) -> Batch:
-    """One row a document, padded to a multiple of 8."""
-    rows, length = len(documents), -(-max(len(d.ids) for d in documents) // 8) * 8
-    ids, positions, targets = (np.zeros((rows, length), np.int64) for _ in range(3))
-    weights, ratings = np.zeros((rows, length), np.float32), np.zeros((rows, length), bool)
-    attend = np.zeros((rows, length, length), bool)
+    """One row a document; trunks and branches are padded each to the longest of their kind, in steps of 8."""
+    trunk = eights(max(d.trunk for d in documents))
+    count = max(len(d.branches) for d in documents)
+    size = eights(max((end - start for d in documents for start, end, _ in d.branches), default=0))
+    shape = len(documents), trunk + count * size
+    ids, positions, targets = (np.zeros(shape, np.int64) for _ in range(3))
+    weights, ratings = np.zeros(shape, np.float32), np.zeros(shape, bool)
     for row, document in enumerate(documents):
-        size = len(document.ids)
-        ids[row, :size], positions[row, :size] = document.ids, document.positions
-        targets[row, :size], weights[row, :size] = document.targets, document.weights
-        ratings[row, [end - 1 for _, end, _ in document.branches]] = True
-        look(attend[row], document)
-    tensors = (torch.from_numpy(array) for array in (ids, positions, targets, weights, ratings, attend[:, None]))
-    names = ("ids", "positions", "targets", "weights", "ratings", "attend")
-    return Batch(**dict(zip(names, tensors, strict=True)))
+        for source, start, length in places(document, trunk, size):
+            here, there = slice(start, start + length), slice(source, source + length)
+            ids[row, here], positions[row, here] = document.ids[there], document.positions[there]
+            targets[row, here], weights[row, here] = document.targets[there], document.weights[there]
+            ratings[row, start + length - 1] = source >= document.trunk
+    tensors = (torch.from_numpy(array) for array in (ids, positions, targets, weights, ratings))
+    names = ("ids", "positions", "targets", "weights", "ratings")
+    return Batch(**dict(zip(names, tensors, strict=True)), attend=masks(documents, trunk, count, size))
 
 
-def look(attend: np.ndarray, document: Document) -> None:
-    """Fill one document's mask [T, T]: the trunk looks back; a branch at the trunk up to its cut and back at itself."""
-    attend[: document.trunk, : document.trunk] = triangle(document.trunk)
-    for start, end, cut in document.branches:
-        attend[start:end, :cut] = True
-        attend[start:end, start:end] = triangle(end - start)
-    attend[len(document.ids) :, 0] = True  # padding must look at something
+def places(document: Document, trunk: int, size: int) -> Iterator[tuple[int, int, int]]:
+    """Where each part stands in the document, where in the row, and how long it is."""
+    yield 0, 0, document.trunk
+    for number, (start, end, _) in enumerate(document.branches):
+        yield start, trunk + number * size, end - start
 
 
-_TRIANGLE = np.tril(np.ones((1536, 1536), bool))
+def masks(documents: Sequence[Document], trunk: int, count: int, size: int) -> Blocks:
+    """Padding may look at something, so that no row of scores is empty."""
+    rows = len(documents)
+    look = torch.ones(trunk, trunk, dtype=torch.bool).tril().expand(rows, 1, trunk, trunk)
+    if not count:
+        return Blocks(additive(look))
+    cuts = torch.zeros(rows, count, dtype=torch.long)
+    for row, document in enumerate(documents):
+        cuts[row, : len(document.branches)] = torch.tensor(
+            [cut for _, _, cut in document.branches], dtype=torch.long
+        )
+    far = torch.arange(trunk) < cuts.repeat_interleave(size, dim=1)[..., None]  # [B, M * l, L]
+    near = torch.ones(size, size, dtype=torch.bool).tril().expand(rows, 1, count, size, size)
+    return Blocks(additive(look), additive(far[:, None]), additive(near))
 
 
-def triangle(size: int) -> np.ndarray:
-    return _TRIANGLE[:size, :size] if size <= len(_TRIANGLE) else np.tril(np.ones((size, size), bool))
+def eights(length: int) -> int:
+    return -(-length // 8) * 8
 
 
 def buckets(documents: Sequence[Document], tokens: int) -> list[list[Document]]:
-    """Batches of about `tokens` padded tokens, of documents of like length; never a batch of one."""
+    """Batches of about `tokens` padded tokens, of documents of like shape; never a batch of one."""
     groups: list[list[Document]] = []
-    for document in sorted(documents, key=lambda d: len(d.ids), reverse=True):
-        full = not groups or (len(groups[-1]) > 1 and (len(groups[-1]) + 1) * len(groups[-1][0].ids) > tokens)
-        groups.append([document]) if full else groups[-1].append(document)
+    for document in sorted(documents, key=lambda d: (len(d.branches), d.trunk), reverse=True):
+        if groups and (len(groups[-1]) < 2 or padded([*groups[-1], document]) <= tokens):
+            groups[-1].append(document)
+        else:
+            groups.append([document])
     if len(groups) > 1 and len(groups[-1]) == 1:
         groups[-2] += groups.pop()
     return groups
+
+
+def padded(documents: Sequence[Document]) -> int:
+    size = max((end - start for d in documents for start, end, _ in d.branches), default=0)
+    return len(documents) * (max(d.trunk for d in documents) + max(len(d.branches) for d in documents) * size)
 
 
 def stream(

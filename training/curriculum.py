@@ -42,7 +42,9 @@ class Document:
     weights: list[float] = field(default_factory=list)
     positions: list[int] = field(default_factory=list)
     trunk: int = 0  # where the document ends and the branches begin
-    branches: list[tuple[int, int, int]] = field(default_factory=list)  # start, end, end of what it sees of the trunk
+    branches: list[tuple[int, int, int]] = field(
+        default_factory=list
+    )  # start, end, end of what it sees of the trunk
 
     def add(self, ids: Sequence[int], weight: float = 0.0) -> None:
         """Go on with the document; `weight` is what predicting these ids counts."""

@@ -13,7 +13,8 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..backends.local.qwen3 import Qwen3, Qwen3Config, additive
+from ..backends.local.qwen3 import Qwen3, Qwen3Config
+from .attention import mix
 from .batches import Batch, Cursor, stream
 from .curriculum import Curriculum, Plan
 from .optim import Optimizer, schedule
@@ -115,9 +116,11 @@ class Trainer:
         """Negative log-likelihood wherever something is to be learned: [n]."""
         cos, sin = self.model.turns(batch.positions)
         with torch.autocast("cpu", torch.bfloat16, enabled=self.job.bf16):
-            hidden = self.body(batch.ids, cos, sin, additive(batch.attend), None, spelled_out)  # [B, T, d]
+            hidden = self.body(batch.ids, cos, sin, batch.attend, None, mix)  # [B, T, d]
         learn = batch.weights > 0
-        return F.cross_entropy(self.model.logits(hidden[learn].float()), batch.targets[learn], reduction="none")
+        return F.cross_entropy(
+            self.model.logits(hidden[learn].float()), batch.targets[learn], reduction="none"
+        )
 
     def reduce(self, tail: list[float]) -> list[float]:
         """Sum gradients and counts over the processes in one message; gradients become those of the weighted mean."""
@@ -127,7 +130,9 @@ class Trainer:
             dist.all_reduce(flat)
         gradients, counts = flat[: -len(tail)], flat[-len(tail) :]
         gradients /= counts[0]
-        for p, part in zip(self.parameters, gradients.split([p.numel() for p in self.parameters]), strict=True):
+        for p, part in zip(
+            self.parameters, gradients.split([p.numel() for p in self.parameters]), strict=True
+        ):
             p.grad = part.view_as(p)
         return [float(x) for x in counts]
 
@@ -159,12 +164,6 @@ class Trainer:
         self.cursor = Cursor(**state["cursors"][self.rank])
 
 
-def spelled_out(q: Tensor, k: Tensor, v: Tensor, attend: Tensor) -> Tensor:
-    """Attention as two products and a softmax: on CPUs with bf16 products its backward pass is twice as fast as the fused one."""
-    scores = q @ k.mT * k.shape[-1] ** -0.5 + attend  # [B, heads, T, S]
-    return scores.softmax(-1) @ v.to(scores.dtype)
-
-
 class Meter:
     """Means over the latest steps, one line of JSON every so often."""
 
@@ -173,7 +172,9 @@ class Meter:
         self.sums: dict[str, float] = {}
         self.began = time.monotonic()
 
-    def add(self, trainer: Trainer, totals: dict[str, float], report: Callable[[Trainer, State], None]) -> None:
+    def add(
+        self, trainer: Trainer, totals: dict[str, float], report: Callable[[Trainer, State], None]
+    ) -> None:
         for name, value in totals.items():
             self.sums[name] = self.sums.get(name, 0.0) + value
         if self.rank or (trainer.step % LOG_EVERY and trainer.step > 3):

@@ -33,7 +33,15 @@ def make_tokenizer(settings: Settings) -> None:
 
 
 def draft_job(settings: Settings) -> Job:
-    return Job(config=sizes.DRAFT, tokens=settings.draft_tokens, seed=settings.seed, batch_tokens=1536, floor=0.01)
+    return Job(
+        config=sizes.DRAFT,
+        tokens=settings.draft_tokens,
+        seed=settings.seed,
+        batch_tokens=1536,
+        floor=0.01,
+        compiled=True,
+        bf16=True,
+    )
 
 
 def show(trainer: Trainer, line: State) -> None:
@@ -41,7 +49,9 @@ def show(trainer: Trainer, line: State) -> None:
 
 
 def train_draft(settings: Settings) -> bool:
-    trainer = Trainer(draft_job(settings), Curriculum(Encoder(settings.tokenizer)), draft_plan, settings.out / "draft")
+    trainer = Trainer(
+        draft_job(settings), Curriculum(Encoder(settings.tokenizer)), draft_plan, settings.out / "draft"
+    )
 
     def stop(*_: object) -> None:
         trainer.interrupted = True

@@ -1,7 +1,8 @@
 r"""Two answers compared as numbers: thousands separators, units, decimals and fractions are read, exactly.
 
 Where we differ from a tolerance test: numbers are exact fractions, so 0.5 is 1/2 and 0.333 is not 1/3; a unit is
-compared only where both sides have one; a percentage is a unit, so 50% is not 0.5. What is no number is compared as text.
+compared only where both sides have one; a percentage is a unit, so 50% is not 0.5. What is no number is compared
+as text.
 """
 
 import re

@@ -1,0 +1,48 @@
+# `make demo` and `make test` set up everything they need; PIP_ARGS goes to pip (an index for your build of torch, say).
+PYTHON ?= python3
+PIP_ARGS ?=
+BIN := .venv/bin
+TORCH := torch==2.13.0
+QUESTION := Tom has 17 apples. Mia has 5 more than Tom. Leo has 12 times as many as Mia. Ann has what is left when Leo groups by 7. Ben has 48 apples. Eva has as many as Ann and Ben together. How many does Eva have?
+export HF_HUB_OFFLINE := 1
+
+.PHONY: demo test test-fast lint format types clean
+
+demo: .venv/local.done
+	$(BIN)/headgate run recipes/spec_reason.yaml --compare target "$(QUESTION)"
+
+test: .venv/dev.done lint types
+	$(BIN)/python -m pytest
+
+test-fast: .venv/dev.done
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: .venv/dev.done
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: .venv/dev.done
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# mypy reads the checkout under its package's name; pyright reads the wheel as a user would install it
+types: .venv/dev.done
+	mkdir -p .types
+	ln -sfn .. .types/headgate
+	MYPYPATH=.types $(BIN)/mypy -p headgate
+	rm -rf .types/wheel build
+	$(BIN)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir .types/wheel .
+	$(BIN)/pip install --quiet --no-deps --target .types/wheel/site .types/wheel/*.whl
+	$(BIN)/pyright --pythonpath $(BIN)/python --project pyproject.toml .types/wheel/site/headgate
+
+.venv/local.done: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet $(PIP_ARGS) "setuptools>=77" $(TORCH) -e ".[local]"
+	touch $@
+
+.venv/dev.done: pyproject.toml .venv/local.done
+	$(BIN)/pip install --quiet $(PIP_ARGS) $(TORCH) -e ".[local,dev]"
+	touch $@
+
+clean:
+	rm -rf .venv .types build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

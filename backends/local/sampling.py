@@ -1,0 +1,91 @@
+"""Choosing tokens: temperature, then top-k, then top-p; each draw's randomness is a function of its place alone.
+
+Source: Holtzman et al. 2020, "The Curious Case of Neural Text Degeneration", arXiv 1904.09751 (top-p). Where we differ:
+instead of a generator that moves on with every draw, each draw hashes (seed, sample, position), so that a token depends
+neither on who else is in the batch nor on how a text was cut into steps. Ties go to the lowest id.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import torch
+from torch import Tensor
+
+from ..base import Sampling
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """One row's wishes, and where its token will stand in the context."""
+
+    sampling: Sampling
+    sample: int
+    position: int
+
+    @property
+    def uniform(self) -> float:
+        """A number in [0, 1) that only this draw has."""
+        place = f"{self.sampling.seed}:{self.sample}:{self.position}".encode()
+        return int.from_bytes(blake2b(place, digest_size=4).digest()) / 2**32
+
+
+@dataclass(frozen=True, slots=True)
+class Picks:
+    """For each row its token, the token's natural log-probability before temperature, and the entropy in nats."""
+
+    tokens: list[int]
+    logprobs: list[float]
+    entropies: list[float]
+
+
+def pick(logits: Tensor, draws: Sequence[Draw]) -> Picks:
+    """Choose each row's token; logits [B, V]."""
+    logs = logits.log_softmax(-1)
+    tokens = logits.argmax(-1)
+    warm = [row for row, draw in enumerate(draws) if draw.sampling.temperature > 0]
+    # rows that filter are drawn apart: a row must not change its way of drawing with its neighbours
+    for cut in (False, True):
+        if rows := [row for row in warm if _cuts(draws[row].sampling) is cut]:
+            tokens[rows] = _draw(logits[rows], [draws[row] for row in rows], cut)
+    chosen = logs.gather(1, tokens[:, None])[:, 0]
+    return Picks(tokens.tolist(), chosen.tolist(), entropy(logs).tolist())
+
+
+def entropy(logs: Tensor) -> Tensor:
+    """Natural log-probabilities [..., V] -> nats [...]."""
+    return -(logs.exp() * logs).sum(-1)
+
+
+def _cuts(sampling: Sampling) -> bool:
+    return sampling.top_k > 0 or sampling.top_p < 1
+
+
+def _draw(logits: Tensor, draws: Sequence[Draw], cut: bool) -> Tensor:
+    heat = _column(logits, [draw.sampling.temperature for draw in draws])
+    uniform = _column(logits, [draw.uniform for draw in draws])
+    if not cut:
+        return _invert((logits.double() / heat).softmax(-1), uniform)
+    ranked, ids = logits.sort(-1, descending=True, stable=True)
+    kept = _keep((ranked.double() / heat).softmax(-1), draws)
+    return ids.gather(1, _invert(kept, uniform)[:, None])[:, 0]
+
+
+def _keep(probs: Tensor, draws: Sequence[Draw]) -> Tensor:
+    """Drop what top-k and then top-p leave out; probs [B, V] from the likeliest down, of which one always stays."""
+    vocabulary = probs.shape[-1]
+    k = _column(probs, [draw.sampling.top_k or vocabulary for draw in draws])
+    p = _column(probs, [draw.sampling.top_p for draw in draws])
+    rank = torch.arange(vocabulary, device=probs.device)
+    kept = probs * (rank < k)
+    before = kept.cumsum(-1) - kept
+    return kept * ((before < p * kept.sum(-1, keepdim=True)) | (rank == 0))
+
+
+def _invert(probs: Tensor, uniform: Tensor) -> Tensor:
+    sums = probs.cumsum(-1)
+    return (sums <= uniform * sums[:, -1:]).sum(-1).clamp_(max=probs.shape[-1] - 1)
+
+
+def _column(like: Tensor, values: Sequence[float]) -> Tensor:
+    return torch.tensor(values, dtype=torch.float64, device=like.device)[:, None]

@@ -1,0 +1,93 @@
+"""Which backends there are, and how a recipe's words become one: `local:embedded/draft` is a backend and where it looks."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.resources import files
+from pathlib import Path
+from typing import Final, cast
+
+from ..budget.prices import Price, find
+from .base import Backend
+from .errors import BackendError, NotAModel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSpec:
+    """A model as a recipe names it.
+
+    backend: one of `names()`. model: where that backend finds it: a folder, a file, a name on a server. base_url,
+    key_env: a server's address, and the environment variable that holds its key. dtype: of the weights. price: in
+    place of the price table's row. dialect: a file in place of the model's own.
+    """
+
+    backend: str
+    model: str
+    base_url: str | None = None
+    key_env: str | None = None
+    dtype: str | None = None
+    price: Price | None = None
+    dialect: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.backend}:{self.model}"
+
+    @property
+    def cost(self) -> Price | None:
+        """Its own price, or the price table's; None where nobody has written one."""
+        return self.price or find(self.model) or find(f"{self.backend}/{self.model}")
+
+
+def names() -> tuple[str, ...]:
+    """All backends."""
+    return tuple(_OPEN)
+
+
+def options(backend: str) -> tuple[str, ...]:
+    """What a recipe may say to a backend beside `backend`, `model` and `price`. Raises: KeyError."""
+    return _OPEN[backend].options
+
+
+def embedded() -> dict[str, Path]:
+    """The models that ship with headgate, by the name that `local:` knows them under."""
+    folder = Path(str(files(__package__))) / "local" / "embedded"
+    found = sorted(path.parent for path in folder.glob("*/config.json"))
+    return {f"embedded/{path.name}": path for path in found}
+
+
+def open_backend(spec: ModelSpec) -> Backend:
+    """Load a model; the slow imports happen here. Raises: BackendError."""
+    try:
+        return _OPEN[spec.backend].load(spec)
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith(("headgate", __package__ or "headgate")):
+            raise
+        hint = f"run `pip install headgate[{spec.backend}]`"
+        raise BackendError(f"`{spec.backend}` needs {error.name}, which is not installed", hint=hint) from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    load: Callable[[ModelSpec], Backend]
+    options: tuple[str, ...] = ()
+
+
+def _scripted(spec: ModelSpec) -> Backend:
+    from .scripted import load
+
+    return load(Path(spec.model))
+
+
+def _local(spec: ModelSpec) -> Backend:
+    engine = import_module(".local.engine", __package__)
+    folder = embedded().get(spec.model, Path(spec.model))
+    if spec.model.startswith("embedded/") and not folder.is_dir():
+        raise NotAModel(f"there is no `{spec.model}`", hint=f"there are {', '.join(embedded())}")
+    given: Mapping[str, str | None] = {"dtype": spec.dtype, "dialect": spec.dialect}
+    return cast(Backend, engine.load(folder, **{name: value for name, value in given.items() if value}))
+
+
+_OPEN: Final[Mapping[str, _Way]] = {
+    "local": _Way(_local, ("dtype", "dialect")),
+    "scripted": _Way(_scripted),
+}

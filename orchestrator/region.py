@@ -1,0 +1,65 @@
+"""A few live lines at the bottom of a terminal: what is finished scrolls away above them, each change is one write."""
+
+import os
+import shutil
+from collections.abc import Sequence
+from typing import Final, TextIO
+
+from rich.console import Console as Rich
+from rich.text import Text
+
+_HIDE, _SHOW, _CLEAR = "\x1b[?25l", "\x1b[?25h", "\x1b[J"
+# terminals that know it show what is between at once; the others ignore it
+_BEGIN, _END = "\x1b[?2026h", "\x1b[?2026l"
+WIDEST: Final = 120  # longer lines are hard to read
+
+
+class Region:
+    """Draws permanent lines and, below them, live ones in place of those drawn before."""
+
+    def __init__(self, file: TextIO) -> None:
+        self.file = file
+        self.rich = Rich(file=file, force_terminal=True, highlight=False, markup=False, emoji=False)
+        self._drawn: list[int] = []
+        self._last = ""
+
+    def size(self) -> tuple[int, int]:
+        """Columns to write in and rows of the terminal, as it is now."""
+        columns, rows = _terminal_size(self.file)
+        return max(20, min(columns, WIDEST) - 1), rows
+
+    def draw(self, above: Sequence[Text], live: Sequence[Text]) -> None:
+        """Replace the live lines; nothing is written where nothing changed."""
+        block = self._ansi(live)
+        if not above and block == self._last:
+            return
+        printed = self._ansi(above) + "\n" if above else ""
+        self.file.write(f"{_BEGIN}{_HIDE}{self._erase()}{printed}{block}{_END}")
+        self.file.flush()
+        self._drawn, self._last = [line.cell_len for line in live], block
+
+    def close(self) -> None:
+        """Take the live lines away and give the cursor back."""
+        self.file.write(f"{self._erase()}{_SHOW}")
+        self.file.flush()
+        self._drawn, self._last = [], ""
+
+    def _ansi(self, lines: Sequence[Text]) -> str:
+        with self.rich.capture() as captured:
+            self.rich.print(Text("\n").join(lines), end="", soft_wrap=True)
+        return captured.get()
+
+    def _erase(self) -> str:
+        """Back to where the live lines began; a terminal that became narrower has wrapped the longer ones."""
+        columns, screen = _terminal_size(self.file)
+        rows = sum(max(1, -(-cells // columns)) for cells in self._drawn)
+        up = min(rows, screen) - 1
+        return "\r" + (f"\x1b[{up}A" if up > 0 else "") + _CLEAR
+
+
+def _terminal_size(file: TextIO) -> tuple[int, int]:
+    try:
+        columns, rows = os.get_terminal_size(file.fileno())
+    except (OSError, ValueError):
+        columns, rows = shutil.get_terminal_size()
+    return columns or 80, rows or 24
