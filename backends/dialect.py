@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from .base import Context, Part, Piece, Role
 
@@ -17,6 +17,7 @@ _RATE = (
     "Rate only the last step of the reasoning above, from 0 to 9: is it factually correct and does it follow? "
     "Ignore its style and whether it helps. Answer with one digit."
 )
+_MARK: Final = "\x1fmark\x1f"  # what no template writes, to find where it puts a message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +50,26 @@ class Dialect:
         if unknown := next((name for name in raw if name not in known), None):
             raise ValueError(f"{path}: a dialect has no `{unknown}`; it has {', '.join(known)}")
         return cls(**raw)
+
+    @classmethod
+    def from_chat_template(cls, template: str) -> Self:
+        """Find the frames that a Jinja chat template writes; a default system message is left out.
+
+        Raises: ValueError where the template cannot be said in a dialect's fields.
+        """
+        _, close_open_assistant, close_open_user, close = _render(template, ("user", "assistant", "user"))
+        assistant, user = close_open_assistant.removeprefix(close), close_open_user.removeprefix(close)
+        turn = user.replace("user", "{role}")
+        if not close or turn.replace("{role}", "assistant") != assistant or "{role}" not in turn:
+            raise ValueError("its turns have no common frame; write a dialect.json beside it")
+        opening = _render(template, ("user",), add_generation_prompt=True)[-1]
+        skipping = _render(template, ("user",), add_generation_prompt=True, enable_thinking=False)[-1]
+        prefix = close + assistant
+        return cls(
+            turn_open=turn,
+            turn_close=close,
+            **_thinking(template, opening.removeprefix(prefix), skipping.removeprefix(prefix)),
+        )
 
     def render(self, context: Context) -> Iterator[str | Piece]:
         """The context as frames and pieces, up to where the assistant's next token stands.
@@ -95,3 +116,27 @@ class Dialect:
             yield self.think_skip
         elif before == "think" and after == "answer":
             yield self.think_close
+
+
+def _render(template: str, roles: tuple[Role, ...], **options: bool) -> list[str]:
+    """What the template writes before, between and after messages of these roles."""
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    compiled = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True).from_string(template)
+    messages = [{"role": role, "content": _MARK} for role in roles]
+    frames = compiled.render(messages=messages, bos_token="", eos_token="", **options).split(_MARK)
+    if len(frames) != len(roles) + 1:
+        raise ValueError("it does not show every message once; write a dialect.json beside it")
+    return frames
+
+
+def _thinking(template: str, opening: str, skipping: str) -> dict[str, str]:
+    """The tags of thinking: what a prompt ends with when the model is to think, and when it is not to."""
+    if "<think>" not in template and not opening:
+        prefill = Dialect.judge_prefill.removeprefix("<think>")
+        return {"think_open": "", "think_end": "", "think_close": "", "think_skip": "", "judge_prefill": prefill}
+    tags = {"think_open": opening} if opening and opening != skipping else {}
+    if opening.strip() not in ("", "<think>"):
+        end = opening.strip().replace("<", "</", 1)
+        tags |= {"think_end": end, "think_close": f"{end}\n\n"}
+    return tags | ({"think_skip": skipping} if skipping and skipping != opening else {})

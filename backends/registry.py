@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
 from ..budget.prices import Price, find
 from .base import Backend
-from .errors import BackendError, NotAModel
+from .dialect import Dialect
+from .errors import BackendError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,12 +79,10 @@ def _scripted(spec: ModelSpec) -> Backend:
 
 
 def _local(spec: ModelSpec) -> Backend:
-    engine = import_module(".local.engine", __package__)
-    folder = embedded().get(spec.model, Path(spec.model))
-    if spec.model.startswith("embedded/") and not folder.is_dir():
-        raise NotAModel(f"there is no `{spec.model}`", hint=f"there are {', '.join(embedded())}")
-    given: Mapping[str, str | None] = {"dtype": spec.dtype, "dialect": spec.dialect}
-    return cast(Backend, engine.load(folder, **{name: value for name, value in given.items() if value}))
+    from .local.backend import LocalBackend
+
+    dialect = Dialect.load(Path(spec.dialect)) if spec.dialect else None
+    return LocalBackend(spec.model, dtype=spec.dtype or "float32", dialect=dialect)
 
 
 _OPEN: Final[Mapping[str, _Way]] = {

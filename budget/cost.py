@@ -1,11 +1,14 @@
 """One vector of units for everything that is spent: `Cost` is what was measured, `Limits` what a person allows."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Final, Self
 
 NANO: Final = 1_000_000_000
+_MOST: Final = 10**15  # of any unit; far beyond what anybody means, and no number to choke on
+_THOUSANDS: Final = re.compile(r"(?<![\d.])[1-9]\d{0,2}(?:,\d{3})+(?![\d,])")
 _SUFFIX: Final = {"k": 1_000, "K": 1_000, "m": 1_000_000, "M": 1_000_000, "g": NANO, "G": NANO}
 
 Amount = int | float | str | Decimal
@@ -121,14 +124,15 @@ class Limits:
 
 def parse_amount(text: Amount, what: str = "an amount") -> Decimal:
     """A number that a person wrote: 20000, 0.05, "20k", "1.5M", "$0.05". Raises: ValueError."""
-    written = str(text).strip().removeprefix("$").replace("_", "").replace(",", "")
+    written = str(text).strip().removeprefix("$").replace("_", "")
+    written = _THOUSANDS.sub(lambda number: number[0].replace(",", ""), written)
     scale = _SUFFIX.get(written[-1:], 1)
     try:
         value = Decimal(written[:-1] if scale > 1 else written) * scale
-    except InvalidOperation:
+    except ArithmeticError:
         raise ValueError(f"{what}: {text!r} is no amount; write 20000, 20k, 1.5M or 0.05") from None
-    if not value.is_finite() or value < 0:
-        raise ValueError(f"{what}: {text!r} is no limit; write a number of at least 0")
+    if not value.is_finite() or not 0 <= value <= _MOST:
+        raise ValueError(f"{what}: {text!r} is no limit; write a number from 0 to {_MOST:.0e}")
     return value
 
 

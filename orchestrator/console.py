@@ -5,6 +5,7 @@ second and never more than a fiftieth of the time. A terminal that is slow or st
 an error here is noted once and ends the display, never the run.
 """
 
+import atexit
 import os
 import sys
 import threading
@@ -12,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Final, Protocol, Self, TextIO
+from typing import Final, Protocol, Self, TextIO, cast
 
 from rich.text import Text
 
@@ -20,7 +21,7 @@ from ..budget.cost import Limits
 from ..budget.events import Event
 from .ink import harmless, marks
 from .progress import Progress
-from .region import Region
+from .region import Aside, Region
 from .transcript import Transcript
 
 TICK_S: Final = 0.1
@@ -71,7 +72,8 @@ class Console:
         signs = marks(self.file.encoding or "utf-8")
         self._view: View = Progress(total, limits, signs) if total > 1 else Transcript(limits, signs)
         self._region = Region(self.file) if is_terminal else None
-        self._queue: deque[Event] = deque()
+        self._aside: Aside | None = None
+        self._queue: deque[Event | str] = deque()
         self._quiet, self._stopping = quiet, threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -87,6 +89,10 @@ class Console:
         """Begin to draw."""
         if self._thread is None and not self._quiet:
             self._stopping.clear()
+            if self._region and self.file is sys.stderr:
+                self._aside = Aside(self.file, self._queue.append)
+                sys.stderr = cast(TextIO, self._aside)
+            atexit.register(self.stop)
             self._thread = threading.Thread(target=self._run, name="headgate-console", daemon=True)
             self._thread.start()
 
@@ -94,6 +100,8 @@ class Console:
         """Show what is left and give the terminal back."""
         thread, self._thread = self._thread, None
         if thread is not None:
+            atexit.unregister(self.stop)
+            self._restore()
             self._stopping.set()
             thread.join()
 
@@ -105,6 +113,13 @@ class Console:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    def _restore(self) -> None:
+        if self._aside:
+            self._aside.close()
+            if sys.stderr is cast(TextIO, self._aside):
+                sys.stderr = self.file
+            self._aside = None
 
     def _run(self) -> None:
         try:
@@ -120,13 +135,18 @@ class Console:
             self._give_up(error)
 
     def _tick(self) -> None:
+        said: list[Text] = []
         while self._queue:
-            self._view.take(self._queue.popleft())
+            item = self._queue.popleft()
+            if isinstance(item, Event):
+                self._view.take(item)
+            else:
+                said.append(Text.from_ansi(item))
         if self._region is None:
             self._print(self._view.plain())
             return
         width, height = self._region.size()
-        self._region.draw(self._view.finished(width), self._view.live(width, height))
+        self._region.draw(said + self._view.finished(width), self._view.live(width, height))
 
     def _print(self, lines: Sequence[str]) -> None:
         if lines:

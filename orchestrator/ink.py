@@ -12,10 +12,10 @@ from ..budget.cost import NANO
 _FIXED: Final = {"draft": "#3A8FD9", "target": "#DD7A12"}
 _OTHERS: Final = ("#1FA37A", "#B678C8", "#A89A00", "#D9659A")
 MARKS: Final = {
+    "thin": "│",
     "bar": "┃",
     "kept": "✓",
     "rejected": "✗",
-    "again": "↻",
     "full": "━",
     "tip": "╸",
     "empty": "─",
@@ -23,13 +23,12 @@ MARKS: Final = {
     "cursor": "▌",
     "rule": "─",
     "warn": "▲",
-    "fold": " / ",
 }
 ASCII_MARKS: Final = {
+    "thin": ":",
     "bar": "|",
     "kept": "+",
     "rejected": "x",
-    "again": ">",
     "full": "#",
     "tip": "#",
     "empty": "-",
@@ -37,7 +36,6 @@ ASCII_MARKS: Final = {
     "cursor": "_",
     "rule": "-",
     "warn": "!",
-    "fold": " / ",
 }
 # control characters, bidirectional overrides, invisible tags and lone surrogates: what could move the cursor,
 # reorder a line, hide text or break an encoder

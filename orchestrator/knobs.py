@@ -12,13 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from ..strategies import registry
 from ..strategies.base import Strategy
 from .language import Form
-from .source import Source, dotted, meant
+from .source import Source, meant
 from .wording import complaint
 from .yaml_reader import KeyPath
 
-_CONFIG: Final = ConfigDict(
-    extra="forbid", strict=True, frozen=True, allow_inf_nan=False, protected_namespaces=()
-)
+_CONFIG: Final = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False, protected_namespaces=())
 
 
 class StrategyForm(Form):
@@ -114,8 +112,3 @@ def _plain(value: object) -> object:
     if isinstance(value, list | tuple):
         return [_plain(item) for item in cast(list[object], value)]
     return value
-
-
-def spot(path: KeyPath) -> str:
-    """A path for an error's text."""
-    return dotted(path)

@@ -131,7 +131,8 @@ class NodeForm(Form):
     roles: dict[str, Name] = Field(default_factory=dict, description="who plays which of its roles: `role: model`")
     needs: Names = Field(default_factory=list, description="nodes that end before this one begins")
     when: dict[str, Outcomes] = Field(
-        default_factory=dict, description="outcomes of a need after which the node runs; else any but skipped and failed"
+        default_factory=dict,
+        description="outcomes of a need after which the node runs; else any but skipped and failed",
     )
     map: MapForm | None = None
     budget: LimitsForm | None = Field(None, description="what this node may spend on each problem")

@@ -2,8 +2,8 @@
 
 import os
 import shutil
-from collections.abc import Sequence
-from typing import Final, TextIO
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TextIO
 
 from rich.console import Console as Rich
 from rich.text import Text
@@ -55,6 +55,31 @@ class Region:
         rows = sum(max(1, -(-cells // columns)) for cells in self._drawn)
         up = min(rows, screen) - 1
         return "\r" + (f"\x1b[{up}A" if up > 0 else "") + _CLEAR
+
+
+class Aside:
+    """Stands in for standard error while live lines are shown: what others write there goes to `tell`, in lines."""
+
+    def __init__(self, file: TextIO, tell: Callable[[str], None]) -> None:
+        self._file, self._tell, self._rest = file, tell, ""
+
+    def write(self, text: str) -> int:
+        """Tell whole lines; the rest waits for its end."""
+        *lines, self._rest = (self._rest + text).split("\n")
+        for line in lines:
+            self._tell(line)
+        return len(text)
+
+    def flush(self) -> None:
+        """Nothing: a line is told when it ends."""
+
+    def close(self) -> None:
+        """Tell a line that never ended."""
+        if self._rest:
+            self.write("\n")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
 
 
 def _terminal_size(file: TextIO) -> tuple[int, int]:

@@ -55,33 +55,38 @@ class Rows:
     def plain(self, row: Row) -> str:
         """A row as one line without colours."""
         head = " ".join(part for part in (row.label, folded(row.author)) if part)
-        verdict = "" if row.kept else "rejected: "
+        verdict = "rejected: " if not row.kept else "rewrite: " if row.again else ""
         facts = ", ".join(self._facts(row))
         return f"{head}: {verdict}{folded(row.text)}" + (f" ({facts})" if facts else "")
 
     def _begin(self, row: Row, line: int, name_width: int) -> Text:
         colour = self.palette[row.author] if row.author else "dim"
-        head = Text(f"{row.label if line == 0 else '':>3} ", "dim")
-        head.append(f"{self.signs['bar']} ", colour)
+        head = Text()
+        head.append(f"{row.label if line == 0 else '':>3} ", "dim")
+        # a second sign beside the colour, for those who do not see it
+        head.append(f"{self.signs['thin' if row.author == 'draft' else 'bar']} ", colour)
         name = folded(row.author) if line == 0 else ""
         head.append(f"{name[:name_width]:<{name_width}}  ", f"bold {colour}" if row.kept else f"dim {colour}")
         return head
 
     def _body(self, row: Row) -> Text:
         colour = self.palette[row.author] if row.author else ""
-        return Text(harmless(row.text).strip(), colour if row.kept else f"dim strike {colour}")
+        body = Text()
+        body.append(harmless(row.text).strip(), colour if row.kept else f"dim strike {colour}")
+        return body
 
     def _side(self, row: Row, width: int) -> Text:
         """Score and cost, in columns of fixed width."""
         if row.tokens is None and row.score is None:
             return Text()
-        mark = self.signs["again"] if row.again else ""
+        mark = "rewrite" if row.again else ""
         if row.score is not None:
-            mark = f"{self.signs['kept' if row.kept else 'rejected']} {row.score:>5.2f}"
-        side = Text(f"{mark:<8}", "bold" if not row.kept else "")
+            mark = f"{self.signs['kept' if row.kept else 'rejected']} {row.score:.2f}"
+        side = Text()
+        side.append(f"{mark:<8}", "" if row.kept else "bold")
         side.append(f"{count(row.tokens or 0):>5} tok", "dim")
         if width >= _WIDE and row.nanodollars is not None:
-            side.append(f"{dollars(row.nanodollars):>11}", "dim")
+            side.append(f"  {dollars(row.nanodollars):>10}", "dim")
         return side
 
     def _why(self, row: Row, room: int) -> Iterator[Text]:

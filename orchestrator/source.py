@@ -43,7 +43,13 @@ class Source:
                 return RecipeError(what, file=option, hint=hint)
             if mark := self._mark(path[:end], key=key or end < len(path)):
                 return RecipeError(what, file=self.file, line=mark.line, column=mark.column, hint=hint)
+            if option := next((o for p, o in self.options.items() if p[:end] == path[:end]), ""):
+                return RecipeError(what, file=option, hint=hint)
         return RecipeError(what, file=self.file or None, hint=hint)
+
+    def has(self, path: KeyPath) -> bool:
+        """Whether something was written there."""
+        return path in self.places.values or path in self.options
 
     def with_value(self, path: KeyPath, value: object, option: str) -> "Source":
         """The same with one value set by an option; missing mappings on the way are made. Raises: RecipeError."""

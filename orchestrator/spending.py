@@ -59,7 +59,7 @@ class Spending:
         words.append(" left")
         room = max(4, width - words.cell_len - 10)
         shown = bar(shares[unit], room, self.signs, "#D9659A" if shares[unit] < 0.2 else "#1FA37A")
-        return Text("  budget ", "dim") + shown + Text(" ") + words
+        return Text.assemble(("  budget ", "dim"), shown, " ", words)
 
     def _shares(self) -> dict[str, float]:
         """What is left of each limit, as a share."""
@@ -85,7 +85,7 @@ def bar(share: float, width: int, signs: Mapping[str, str], style: str) -> Text:
     """A share from 0 to 1 as a bar."""
     halves = round(min(1.0, max(0.0, share)) * width * 2)
     full = signs["full"] * (halves // 2) + signs["tip"] * (halves % 2)
-    return Text(full, style) + Text(signs["empty"] * (width - len(full)), "dim")
+    return Text.assemble((full, style), (signs["empty"] * (width - len(full)), "dim"))
 
 
 def _float(value: object) -> float | None:

@@ -9,30 +9,26 @@ from typing import Final
 from rich.console import Console as Rich
 from rich.text import Text
 
-from ..budget.cost import Limits
+from ..budget.cost import Cost, Limits
 from ..budget.events import Event
-from .ink import Palette, count, dollars, duration, folded, harmless
+from .ink import Palette, folded
+from .remarks import Remark, place, remarks
 from .row import Row, Rows
 from .spending import Spending
 
 _VERBS: Final = {"think": "writes", "answer": "answers", "judge": "judges", "score": "scores", "probe": "looks ahead"}
 _TAIL: Final = 2000  # pieces of a text being written that are shown at most
-_STEP: Final = re.compile(r"/?step-(\d+)$")
+_NAME: Final = 12  # columns that an author's name may take
+_STEP: Final = re.compile(r"/step-(\d+)")
 
 
 @dataclass(slots=True)
 class _Stream:
+    """A text that is being written."""
+
     role: str
     label: str
     parts: list[str] = field(default_factory=list[str])
-
-
-@dataclass(frozen=True, slots=True)
-class _Remark:
-    """A line that is no step: where the run is, what the budget said."""
-
-    text: str
-    style: str = "dim"
 
 
 class Transcript:
@@ -41,24 +37,20 @@ class Transcript:
     def __init__(self, limits: Limits | None, signs: Mapping[str, str]) -> None:
         self.spending = Spending(limits or Limits(), signs)
         self._signs, self._palette = signs, Palette()
-        self._rows = Rows(Rich(file=io.StringIO(), width=200), self._palette, signs)
-        self._done: list[Row | _Remark] = []
+        self._rows = Rows(Rich(file=io.StringIO()), self._palette, signs)
+        self._done: list[Row | Remark] = []
         self._streams: dict[str, _Stream] = {}
         self._rejected: set[str] = set()
         self._name_width, self._where = 6, ""
         self._take: Mapping[str, Callable[[Event], None]] = {
-            "problem_start": self._problem,
-            "problem_end": self._end,
-            "node_start": self._node,
-            "node_skip": self._skip,
+            "reserve": self._reserved,
             "token": self._token,
             "settle": self._settled,
+            "retry": self._retried,
             "step": self._step,
-            "answer": self._answer,
+            "node_start": self._moved,
+            "answer": self._answered,
             "tool_end": self._tool,
-            "retry": self._retry,
-            "refuse": self._refused,
-            "note": self._note,
         }
 
     def take(self, event: Event) -> None:
@@ -66,6 +58,8 @@ class Transcript:
         self.spending.take(event)
         if take := self._take.get(event.kind):
             take(event)
+        if event.kind != "token":
+            self._done += remarks(event, self._signs, self.spending.spent())
 
     def finished(self, width: int) -> list[Text]:
         """Steps and remarks decided since the last call."""
@@ -75,173 +69,111 @@ class Transcript:
     def plain(self) -> list[str]:
         """The same, a line each."""
         done, self._done = self._done, []
-        return [item.text if isinstance(item, _Remark) else self._rows.plain(item) for item in done]
+        return [item.plain if isinstance(item, Remark) else self._rows.plain(item) for item in done]
 
     def live(self, width: int, height: int) -> list[Text]:
         """What is being written, what is going on, what is left."""
         status = [Text(), self._status(width)]
         if (left := self.spending.left(width)) is not None:
             status.append(left)
-        room = max(1, height - len(status) - 2)
-        return self._writing(width, room) + status
+        return (self._writing(width, height - len(status) - 1) + status)[-max(1, height - 1) :]
 
     # -- lines ------------------------------------------------------------------------------------------------
 
-    def _lines(self, item: Row | _Remark, width: int) -> list[Text]:
+    def _lines(self, item: Row | Remark, width: int) -> list[Text]:
         if isinstance(item, Row):
             return self._rows.lines(item, width, self._name_width)
-        return list(Text(item.text, item.style).wrap(self._rows.rich, width)) or [Text()]
+        return list(item.shown(width).wrap(self._rows.rich, width)) or [Text()]
 
     def _writing(self, width: int, room: int) -> list[Text]:
         """The ends of the texts that are being written, the rows shared among them."""
-        shown = list(self._streams.values())[:room]
-        each = room // max(1, len(shown))
+        shown = list(self._streams.values())[: max(1, room)]
         lines: list[Text] = []
         for stream in shown:
-            text = "".join(stream.parts[-_TAIL:]) + self._signs["cursor"]
+            text = "".join(stream.parts[-_TAIL:]).rstrip() + self._signs["cursor"]
             row = Row(label=stream.label, author=stream.role, text=text, tokens=len(stream.parts))
-            lines += self._rows.lines(row, width, self._name_width)[-each:]
+            lines += self._rows.lines(row, width, self._name_width)[-max(1, room // len(shown)) :]
         return lines
 
     def _status(self, width: int) -> Text:
-        doing = Text("  ")
-        calls = list(self.spending.open.values())
+        doing, calls, spent = Text("  "), list(self.spending.open.values()), self.spending.spent()
         if calls:
             role, purpose = calls[-1]
             doing.append(folded(role), self._palette[role])
-            doing.append(f" {_VERBS.get(purpose, purpose)}")
+            doing.append(f" {_VERBS.get(purpose, folded(purpose))}")
         if len(calls) > 1:
-            doing.append(f", {len(calls)} calls open", "dim")
-        spent = self.spending.spent()
+            doing.append(f", {len(calls)} calls out", "dim")
         gap = width - doing.cell_len - len(spent)
-        return doing + Text(" " * max(2, gap) + spent) if gap >= 2 else Text(f"  {spent}"[:width])
+        return Text.assemble(doing, " " * gap, spent) if gap >= 2 else Text(f"  {spent}"[:width])
 
     # -- events -----------------------------------------------------------------------------------------------
 
-    def _remark(self, text: str, style: str = "dim") -> None:
-        self._done.append(_Remark(text, style))
-
-    def _problem(self, event: Event) -> None:
-        self._remark(harmless(event.payload.get("question", "")).strip(), "bold")
-        self._remark("")
-
-    def _node(self, event: Event) -> None:
-        self._where = event.path
-        rule, strategy = self._signs["rule"] * 2, event.payload.get("strategy", "")
-        self._remark(f"{rule} {folded(_below(event.path))} {rule} {folded(strategy)}")
-
-    def _skip(self, event: Event) -> None:
-        self._remark(
-            f"{self._signs['rule'] * 2} {folded(_below(event.path))} skipped: {folded(event.payload.get('reason', ''))}"
-        )
+    def _reserved(self, event: Event) -> None:
+        # before anything is printed under the name, so that columns line up from the first row
+        self._name_width = max(self._name_width, min(_NAME, len(str(event.payload.get("role", "")))))
 
     def _token(self, event: Event) -> None:
         stream = self._streams.get(event.path)
         if stream is None:
-            role, step = str(event.payload.get("role", "")), _STEP.search(event.path.rpartition("/")[0])
-            stream = self._streams[event.path] = _Stream(role, _number(step.group(1)) if step else "")
-            self._name_width = max(self._name_width, min(12, len(role)))
+            step = _STEP.findall(event.path)
+            role = str(event.payload.get("role", ""))
+            stream = self._streams[event.path] = _Stream(role, _number(step[-1]) if step else "")
         stream.parts.append(str(event.payload.get("text", "")))
 
     def _settled(self, event: Event) -> None:
-        """Answers are not steps; theirs is the only text that is told here alone."""
-        if event.payload.get("purpose") != "answer" or not event.payload.get("text"):
-            return
-        role, path = str(event.payload.get("role", "")), event.path.partition("/")[2]
-        self._forget(f"{path}/answer/")
-        text, cost = str(event.payload["text"]), event.cost
-        self._row(
-            Row(
-                author=role,
-                text=text,
-                tokens=cost.output if cost else None,
-                nanodollars=cost.nanodollars if cost else None,
-            )
-        )
+        """Answers are no steps; here alone is their text told whole."""
+        told, cost, role = event.payload, event.cost or Cost(), str(event.payload.get("role", ""))
+        if told.get("purpose") == "answer":
+            self._forget(event.path.partition("/")[2], "/answer/", role)
+            if text := str(told.get("text", "")):
+                self._done.append(Row(author=role, text=text, tokens=cost.output, nanodollars=cost.nanodollars))
+
+    def _retried(self, event: Event) -> None:
+        self._forget(event.path, "/", str(event.payload.get("role", "")))
 
     def _step(self, event: Event) -> None:
-        told, author = event.payload, str(event.payload.get("author", ""))
-        self._forget(f"{event.path}/")
-        self._head(_STEP.sub("", event.path))
-        score, kept, again = told.get("score"), bool(told.get("kept", True)), event.path in self._rejected
-        row = Row(
-            label=_number(told.get("index", "")),
-            author=author,
-            text=str(told.get("text", "")),
-            kept=kept,
-            again=again and kept,
-            score=float(score) if isinstance(score, int | float) else None,
-            reason="" if kept else str(told.get("reason", "")),
-            tokens=_int(told.get("tokens")),
-            nanodollars=event.cost.nanodollars if event.cost else None,
-        )
-        self._row(row)
+        kept, score = bool(event.payload.get("kept", True)), event.payload.get("score")
+        again = kept and event.path in self._rejected
+        self._forget(event.path)
+        self._moved(event)
+        self._done.append(_row(event, kept, again, float(score) if isinstance(score, int | float) else None))
         (self._rejected.discard if kept else self._rejected.add)(event.path)
 
-    def _row(self, row: Row) -> None:
-        self._name_width = max(self._name_width, min(12, len(row.author)))
-        self._done.append(row)
-
-    def _head(self, where: str) -> None:
-        """Say where the run is when it is elsewhere than at the step before."""
-        if where != self._where and "/" in where:
-            self._remark(f"{self._signs['rule'] * 2} {folded(_below(where))}")
+    def _moved(self, event: Event) -> None:
+        """Say where the run is when that is elsewhere than at the step before."""
+        where = _STEP.sub("", event.path)
+        if event.kind == "step" and where != self._where and "/" in where:
+            self._done.append(place(where, self._signs))
         self._where = where
 
-    def _answer(self, event: Event) -> None:
-        self._forget(f"{event.path}/")
-
-    def _end(self, event: Event) -> None:
-        told, right = event.payload, event.payload.get("correct")
-        verdict = (
-            "" if right is None else f" {self._signs['kept']} right" if right else f" {self._signs['rejected']} wrong"
-        )
-        status = str(told.get("status", "answered"))
-        self._remark("")
-        self._remark(
-            f"  = {folded(told.get('answer', ''))}{verdict}" + (f" ({status})" if status != "answered" else ""), "bold"
-        )
+    def _answered(self, event: Event) -> None:
+        self._forget(event.path)
 
     def _tool(self, event: Event) -> None:
         told = event.payload
-        self._row(Row(author=str(told.get("tool", "tool")), text=str(told.get("error") or told.get("result", ""))))
+        said = str(told.get("error") or told.get("result", ""))
+        self._done.append(Row(author=str(told.get("tool", "tool")), text=said))
 
-    def _retry(self, event: Event) -> None:
-        told, role = event.payload, str(event.payload.get("role", ""))
-        for path in [
-            path for path, stream in self._streams.items() if path.startswith(event.path) and stream.role == role
-        ]:
-            del self._streams[path]
-        self._warn(
-            f"{folded(role)} tries again in {duration(float(str(told.get('wait_s', 0))))}: {folded(told.get('error', ''))}"
-        )
-
-    def _refused(self, event: Event) -> None:
-        told = event.payload
-        asked, left = (count(float(str(told.get(name, 0)))) for name in ("asked", "left"))
-        self._warn(
-            f"the budget refused {folded(told.get('role', 'a call'))} {folded(told.get('unit', ''))}: {asked} asked, {left} left"
-        )
-
-    def _note(self, event: Event) -> None:
-        self._warn(folded(event.payload.get("text", "")))
-
-    def _warn(self, text: str) -> None:
-        self._remark(f"  {self._signs['warn']} {text}", "italic")
-
-    def _forget(self, prefix: str) -> None:
-        for path in [path for path in self._streams if path.startswith(prefix)]:
-            del self._streams[path]
+    def _forget(self, path: str, below: str = "/", role: str = "") -> None:
+        """Stop showing what was being written at a place, by anybody or by one model."""
+        for key in [key for key in self._streams if key.startswith(path + below) and key.endswith(role)]:
+            del self._streams[key]
 
 
-def _below(path: str) -> str:
-    """A path without the problem's own part."""
-    return path.partition("/")[2] or path
+def _row(event: Event, kept: bool, again: bool, score: float | None) -> Row:
+    told, tokens = event.payload, event.payload.get("tokens")
+    return Row(
+        label=_number(str(told.get("index", ""))),
+        author=str(told.get("author", "")),
+        text=str(told.get("text", "")),
+        kept=kept,
+        again=again,
+        score=score,
+        reason="" if kept else str(told.get("reason", "")),
+        tokens=tokens if isinstance(tokens, int) else None,
+        nanodollars=event.cost.nanodollars if event.cost else None,
+    )
 
 
-def _number(index: object) -> str:
-    return str(int(str(index)) + 1) if str(index).isdigit() else ""
-
-
-def _int(value: object) -> int | None:
-    return value if isinstance(value, int) else None
+def _number(index: str) -> str:
+    return str(int(index) + 1) if index.isdecimal() else ""

@@ -1,6 +1,6 @@
 """What pydantic found wrong, as one sentence at its place: what was written, what would have been right."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
 from pydantic import BaseModel, ValidationError
@@ -34,7 +34,10 @@ _NUMBERS: Final = {
 
 def complaint(found: ValidationError, source: Source, at: KeyPath = (), owner: str = "") -> RecipeError:
     """The first error in the order of the file. at: where what was validated stands; owner: what to call it."""
-    errors = [source_error(cast(Mapping[str, Any], error), source, at, owner) for error in found.errors()]
+    raw = [cast(Mapping[str, Any], error) for error in found.errors()]
+    # a key that is misspelt is also missing; its spelling is the better hint
+    told = [error for error in raw if error["type"] != "missing"] or raw
+    errors = [source_error(error, source, at, owner) for error in told]
     return min(errors, key=lambda error: (error.line or 0, error.column or 0))
 
 
@@ -42,13 +45,14 @@ def source_error(error: Mapping[str, Any], source: Source, at: KeyPath, owner: s
     """One of pydantic's errors, in our words."""
     path: KeyPath = (*at, *_clean(error["loc"]))
     kind = str(error["type"])
-    called = owner or (f"`{dotted(path[:-1])}`" if len(path) > 1 else "a recipe")
+    called = owner if owner and len(error["loc"]) == 1 else f"`{dotted(path[:-1])}`" if len(path) > 1 else "a recipe"
     if kind == "extra_forbidden":
         return source.error(path, f"{called} takes no `{path[-1]}`", hint=_spelling(path), key=True)
     if kind == "missing":
         return source.error(path[:-1], f"{called} needs `{path[-1]}`", hint=_example(path))
     if kind == "value_error":
-        return source.error(path, f"`{dotted(path)}`: {error['ctx']['error']}")
+        reason = str(error["ctx"]["error"]).removeprefix(f"{path[-1]}: ")
+        return source.error(path, f"`{dotted(path)}`: {reason}")
     if "[key]" in error["loc"]:
         return source.error(path, f"`{path[-1]}` is no name", hint="write letters, digits, `_` or `-`", key=True)
     return source.error(path, f"`{dotted(path)}` takes {_taken(kind, error)}; found {said(error['input'])}")
@@ -78,11 +82,12 @@ def _spelling(path: KeyPath) -> str:
         case ("nodes", _, str(key)) if key not in NodeForm.model_fields:
             return f"{meant(key, keys(NodeForm), 'it takes')}; a strategy's knobs stand under `with`"
         case _:
-            return meant(str(path[-1]), keys(_form(path)), "it takes")
+            form = _form(path)
+            return meant(str(path[-1]), keys(form) if form else ("use", "with"), "it takes")
 
 
-def _form(path: KeyPath) -> type[Form]:
-    """The form that the last key of a path belongs to."""
+def _form(path: KeyPath) -> type[Form] | None:
+    """The form that the last key of a path belongs to; None for a strategy in a knob."""
     match path:
         case ("models", _, _):
             return ModelForm
@@ -94,8 +99,10 @@ def _form(path: KeyPath) -> type[Form]:
             return MapForm
         case ("nodes", _, _):
             return NodeForm
-        case _:
+        case (_,):
             return RecipeForm
+        case _:
+            return None
 
 
 def _example(path: KeyPath) -> str:
@@ -115,8 +122,3 @@ def _example(path: KeyPath) -> str:
 def keys(form: type[BaseModel]) -> list[str]:
     """The keys of a form as they are written."""
     return [field.alias or name for name, field in form.model_fields.items()]
-
-
-def spelled(name: str, allowed: Iterable[str]) -> str:
-    """The nearest right name and all that there are, for a hint."""
-    return meant(name, allowed)

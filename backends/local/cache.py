@@ -1,4 +1,4 @@
-"""Keys and values kept between calls: a tree of token runs, where the longest held prefix of a prompt is found by its ids.
+"""Keys and values kept between calls: a tree of token runs that finds the longest held prefix of a prompt.
 
 Source: Zheng et al. 2024, "SGLang", arXiv 2312.07104, section 3 (RadixAttention: prefixes in a radix tree, least
 recently used leaves go first). Where we differ: a node owns its tensor, and what is in use was copied out into a row of

@@ -10,13 +10,14 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
+from contextlib import contextmanager
 from queue import SimpleQueue
 from time import perf_counter
+from typing import cast
 
 import torch
 from torch import Tensor
 
-from ..base import Token
 from ..errors import EngineFailed
 from .cache import PrefixCache
 from .jobs import Generation, Job
@@ -56,11 +57,15 @@ class Engine:
                 self._thread = _start(self._serve, single=self._small)
             self._inbox.put(job)
 
-    def close(self) -> None:
-        """Cancel what is in flight and free the memory; waits for the step in progress."""
+    def stop(self) -> None:
+        """Cancel what is in flight, and let the thread end after the step in progress."""
         with self._lock:
             self.closed = True
             self._inbox.put(None)
+
+    def close(self) -> None:
+        """Stop, wait for the thread, and free the memory."""
+        self.stop()
         if self._thread is not None:
             self._thread.join()
         self.cache.clear()
@@ -76,7 +81,7 @@ class Engine:
                     self._fail(error)
         for job in [*self._running, *self._waiting]:
             job.cancelled = True
-            job.future.set_result(None)
+            job.settle()
 
     def _receive(self) -> bool:
         """Take what has arrived, waiting for it if there is nothing to do; false to end."""
@@ -90,37 +95,186 @@ class Engine:
     def _step(self) -> None:
         if joined := self._admit():
             self._prefill(joined)
-        self._retire()
+            self._retire()
         if self._running:
             self._decode()
             self._retire()
 
-    def _fail(self, error: Exception) -> None:
-        """The running jobs fail; what waits may find the engine well again."""
-        for job in self._running:
-            failure = EngineFailed(f"the local engine failed: {error!r}", hint="the call may be made again")
-            failure.__cause__ = error
-            job.future.set_exception(failure)
-        self._running.clear()
-        self.rows = Rows(self.model.config, self.device, self.rows.cells.dtype)
-
-    def _admit(self) -> list[Job]:
-        """Give rows to waiting jobs, in order; twins of one that has just got a row wait for its prompt."""
-        joined: list[Job] = []
+    def _admit(self) -> list[tuple[Job, int, list[Tensor]]]:
+        """Waiting jobs that get a row, in order; twins of one that has just got a row wait for its prompt."""
+        joined: list[tuple[Job, int, list[Tensor]]] = []
         later: list[Job] = []
         beginnings: set[tuple[int, ...]] = set()
         while self._waiting and len(self._running) + len(joined) < self.max_batch:
             job = self._waiting.popleft()
             if job.cancelled:
-                job.future.set_result(None)
+                job.settle()
                 continue
             held, parts = self.cache.find(job.ids)
             beginning = tuple(job.ids[: held + ALIKE])
             if beginning in beginnings:
                 later.append(job)
-                continue
-            beginnings.add(beginning)
-            self._seat(job, held, parts, len(self._running) + len(joined))
-            joined.append(job)
+            else:
+                beginnings.add(beginning)
+                joined.append((job, held, parts))
         self._waiting.extendleft(reversed(later))
         return joined
+
+    def _prefill(self, joined: list[tuple[Job, int, list[Tensor]]]) -> None:
+        """Read the prompts of new jobs, and write the first token of those that write."""
+        first = len(self._running)
+        for job, held, parts in sorted(joined, key=lambda seat: seat[1] - len(seat[0].ids)):
+            self._seat(job, held, parts)
+        for start, stop in self._groups(first):
+            self._read(start, self._running[start:stop])
+        for row in range(first, len(self._running)):
+            self._save(row)
+            self._running[row].ready()
+        fresh = [job for job in self._running[first:] if isinstance(job, Generation)]
+        if begun := [job for job in fresh if job.logits is not None]:
+            with _timed(begun):
+                self._choose(begun, torch.stack([job.logits for job in begun if job.logits is not None]))
+
+    def _seat(self, job: Job, held: int, parts: list[Tensor]) -> None:
+        """The next row, filled with what is held of the job's tokens."""
+        row = len(self._running)
+        self._running.append(job)
+        self.rows.reserve(row + 1, len(job.ids))
+        self.rows.load(row, parts)
+        known = self._known.get(tuple(job.ids)) if job.read_from == len(job.ids) - 1 else None
+        if known is not None and held == len(job.ids):
+            job.length = held
+            job.read(held - 1, known[None])
+        else:
+            job.length = min(held, job.read_from)
+        job.cached = job.length
+
+    def _groups(self, first: int) -> Iterator[tuple[int, int]]:
+        """Rows to be read together: the longest first, none padded to more than twice its length."""
+        start = first
+        while start < len(self._running):
+            longest = self._running[start].unread
+            stop = start + 1
+            while stop < len(self._running) and (stop + 1 - start) * min(longest, CHUNK) <= PASS:
+                if self._running[stop].unread * 2 < longest > ALIKE:
+                    break
+                stop += 1
+            yield start, stop
+            start = stop
+
+    def _read(self, first: int, jobs: list[Job]) -> None:
+        while width := min(CHUNK, max(job.unread for job in jobs)):
+            with _timed(jobs):
+                hidden = self._forward(first, jobs, width)  # [B, T, d]
+                for job, states in zip(jobs, hidden, strict=True):
+                    self._hand_over(job, states[: job.unread])
+
+    def _hand_over(self, job: Job, states: Tensor) -> None:
+        """Give a job the logits that it wants of the positions just read; states [n, d]."""
+        before, job.length = job.length, job.length + len(states)
+        job.input += len(states)
+        if len(states) == 0 or job.length <= job.read_from:
+            return
+        wanted = max(job.read_from, before)
+        logits = self.model.logits(states[wanted - before :]).float()  # [n, V]
+        job.read(wanted, logits)
+        if job.length == len(job.ids):
+            self._remember(job, logits[-1].clone())
+
+    def _remember(self, job: Job, logits: Tensor) -> None:
+        """Keep what follows a prompt, so that reading the same prompt again costs nothing."""
+        self._known[tuple(job.ids)] = logits
+        while len(self._known) > 2 * self.max_batch:
+            self._known.popitem(last=False)
+
+    def _decode(self) -> None:
+        """One more token for everyone."""
+        jobs = [job for job in self._running if isinstance(job, Generation)]
+        with _timed(jobs):
+            hidden = self._forward(0, jobs, 1)[:, 0]  # [B, d]
+            for job in jobs:
+                job.length += 1
+            self._choose(jobs, self.model.logits(hidden).float())
+
+    def _forward(self, first: int, jobs: Sequence[Job], width: int) -> Tensor:
+        """Read up to `width` tokens of each job into rows from `first`; padding is overwritten later."""
+        starts = [job.length for job in jobs]
+        rows = [job.ids[start : start + width] for job, start in zip(jobs, starts, strict=True)]
+        ids = torch.tensor([row + [0] * (width - len(row)) for row in rows], device=self.device)  # [B, T]
+        places = torch.tensor(starts, device=self.device)[:, None] + torch.arange(width, device=self.device)
+        self.rows.reserve(first + len(jobs), max(starts) + width)
+        self.rows.aim(first, starts, places)
+        keys = torch.arange(max(starts) + width, device=self.device)  # [S]
+        hidden = (keys > places[:, None, :, None]) * MASKED  # [B, 1, T, S]
+        return cast(Tensor, self.model(ids, places, hidden.to(self.rows.cells.dtype), self.rows))
+
+    def _choose(self, jobs: Sequence[Generation], logits: Tensor) -> None:
+        """The next token of each job; logits [B, V]."""
+        picks = pick(logits, [job.draw for job in jobs])
+        shown: list[tuple[Generation, Future[bool]]] = []
+        for job, choice in zip(jobs, picks, strict=True):
+            if not job.cancelled and (token := job.take(choice)) is not None:
+                shown.append((job, job.offer(token)))
+        for job, reply in shown:
+            while not wait_for([reply], timeout=0.1).done and not (job.cancelled or self.closed):
+                pass
+            job.heed(reply)
+
+    def _retire(self) -> None:
+        """Take what is over out of the batch, and fill the holes from the end."""
+        for row in range(len(self._running) - 1, -1, -1):
+            job = self._running[row]
+            if not (job.over or job.cancelled):
+                continue
+            self._save(row)
+            last = self._running.pop()
+            if last is not job:
+                self.rows.move(len(self._running), row, last.length)
+                self._running[row] = last
+            job.settle()
+
+    def _save(self, row: int) -> None:
+        job = self._running[row]
+        self.cache.insert(job.ids[: job.length], self.rows.row(row))
+
+    def _fail(self, error: Exception) -> None:
+        """What runs fails; what waits may find the engine well again."""
+        for job in self._running:
+            job.error = EngineFailed(f"the local engine failed: {error!r}", hint="the call may be made again")
+            job.error.__cause__ = error
+            job.settle()
+        self._running.clear()
+        self.rows = Rows(self.model.config, self.device, self.rows.cells.dtype)
+
+
+@contextmanager
+def _timed(jobs: Sequence[Job]) -> Iterator[None]:
+    """Share the time of what happens inside equally among the rows of a pass."""
+    begun = perf_counter()
+    yield
+    share = (perf_counter() - begun) / max(len(jobs), 1)
+    for job in jobs:
+        job.seconds += share
+
+
+def _start(serve: Callable[[], None], single: bool) -> threading.Thread:
+    """The worker; torch counts threads per thread, but passes a new count on, so the caller's is set again after."""
+    before, ready = torch.get_num_threads(), threading.Event()
+
+    def run() -> None:
+        if single:
+            torch.set_num_threads(1)
+        ready.set()
+        serve()
+
+    thread = threading.Thread(target=run, name="headgate-local", daemon=True)
+    thread.start()
+    ready.wait()
+    if single:
+        torch.set_num_threads(before)
+    return thread
+
+
+def _bytes_per_token(model: Qwen3, size: int) -> int:
+    config = model.config
+    return config.num_hidden_layers * 2 * config.num_key_value_heads * config.head_dim * size

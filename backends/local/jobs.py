@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ...budget.cost import Cost
 from ..base import OnToken, Sampling, Stop, Token
-from .sampling import Draw, entropy
+from .sampling import Draw, Pick, entropy
 from .tokens import Tokens
 
 
@@ -30,6 +30,7 @@ class Job:
         self.seconds = 0.0
         self.calls = 1
         self.over = self.cancelled = False
+        self.error: BaseException | None = None
         self.future: Future[None] = Future()
         self.future.set_running_or_notify_cancel()
 
@@ -57,6 +58,13 @@ class Job:
     def ready(self) -> None:
         """All its tokens were read; a job that wants nothing more is over."""
         self.over = True
+
+    def settle(self) -> None:
+        """Tell whoever waits that nothing more will come."""
+        if self.error is not None:
+            self.future.set_exception(self.error)
+        else:
+            self.future.set_result(None)
 
 
 class Peek(Job):
@@ -113,7 +121,8 @@ class Generation(Job):
         self.written: list[int] = []
         self.logprobs: list[float] = []
         self.entropies: list[float] = []
-        self.stop: Stop = "cancelled"
+        self.over = room <= 0
+        self.stop: Stop = "length" if self.over else "cancelled"
         self.on_token: OnToken | None = None
         self._tokens, self._ends = tokens, ends
         self._think_end = think_end.encode()
@@ -146,38 +155,53 @@ class Generation(Job):
         self.on_token, self._loop = on_token, asyncio.get_running_loop()
         self._stream = _decoder(self._prefix)
 
-    def take(self, token: int, logprob: float, nats: float) -> Token | None:
+    def take(self, pick: Pick) -> Token | None:
         """Go on by one token, or end before it; returns the token if somebody is to see it."""
-        if self.sampling.stop_above is not None and nats > self.sampling.stop_above:
-            return self._end("entropy")
+        if self.sampling.stop_above is not None and pick.entropy > self.sampling.stop_above:
+            self._end("entropy")
+            return None
         self.output += 1
         self.reasoning += bool(self._think_end)
-        if token in self._ends:
-            return self._end("eos")
-        self._write(token, logprob, nats)
-        return self._seen(token, logprob)
+        if pick.token in self._ends:
+            self._end("eos")
+            return None
+        self._write(pick)
+        return self._seen(pick)
 
     def offer(self, token: Token) -> Future[bool]:
         """Show a token to its follower, on the follower's own thread; true asks to stop."""
         reply: Future[bool] = Future()
-        assert self._loop is not None
-        self._loop.call_soon_threadsafe(self._show, token, reply)
+        try:
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(self._show, token, reply)
+        except RuntimeError:  # its event loop is gone, and nobody waits for the rest
+            self.cancelled = True
         return reply
+
+    def heed(self, reply: Future[bool]) -> None:
+        """Do what the follower asked; without a reply, nothing."""
+        if not reply.done():
+            return
+        if (error := reply.exception()) is not None:
+            self.over, self.error = True, error
+        elif reply.result() and not self.over:
+            self._end("callback")
 
     def _show(self, token: Token, reply: Future[bool]) -> None:
         try:
-            assert self.on_token is not None
-            reply.set_result(bool(not self.cancelled and self.on_token(token)))
-        except BaseException as error:  # the follower's own failure is handed back to its call
+            stop = self.on_token is not None and not self.cancelled and self.on_token(token)
+            reply.set_result(bool(stop))
+        except Exception as error:  # the follower's own failure is handed back to its call
             reply.set_exception(error)
 
-    def _write(self, token: int, logprob: float, nats: float) -> None:
-        self.ids.append(token)
-        self.written.append(token)
-        self.logprobs.append(logprob)
-        self.entropies.append(nats)
-        self._bytes += self._tokens.bytes[token]
-        tail = bytes(self._bytes[-len(self._tokens.bytes[token]) - self._reach :])
+    def _write(self, pick: Pick) -> None:
+        self.ids.append(pick.token)
+        self.written.append(pick.token)
+        self.logprobs.append(pick.logprob)
+        self.entropies.append(pick.entropy)
+        spelling = self._tokens.bytes[pick.token]
+        self._bytes += spelling
+        tail = bytes(self._bytes[-len(spelling) - self._reach or None :])
         if self._think_end and self._think_end in tail:
             self._cut(self._bytes.index(self._think_end))
             self._end("think_end")
@@ -186,11 +210,11 @@ class Generation(Job):
         elif len(self.written) >= self.room:
             self._end("length")
 
-    def _seen(self, token: int, logprob: float) -> Token | None:
+    def _seen(self, pick: Pick) -> Token | None:
         if self._stream is None or (self.over and self.stop == "think_end"):
             return None
-        text = self._stream.decode(self._tokens.bytes[token])
-        return Token(text=text, id=token, logprob=logprob)
+        text = self._stream.decode(self._tokens.bytes[pick.token])
+        return Token(text=text, id=pick.token, logprob=pick.logprob)
 
     def _cut(self, size: int) -> None:
         """Keep the first `size` bytes; a token that straddles their end is spelled again."""

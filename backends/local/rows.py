@@ -9,11 +9,11 @@ from torch import Tensor
 
 from .qwen3 import Qwen3Config
 
-_STRETCH = 256  # rows grow by whole stretches, so that they seldom move
+_STRETCH = 256  # the shortest row; a longer one doubles, so that rows seldom move
 
 
 class Rows:
-    """Keys and values [layers, 2, rows, kv_heads, S, hd]; live rows are the first ones. A `KV` for the model's forward."""
+    """Keys and values [layers, 2, rows, kv_heads, S, hd], live rows first; the `KV` of the model's forward."""
 
     def __init__(self, config: Qwen3Config, device: torch.device, dtype: torch.dtype) -> None:
         shape = (config.num_hidden_layers, 2, 0, config.num_key_value_heads, 0, config.head_dim)
@@ -28,7 +28,7 @@ class Rows:
             return
         shape = list(self.cells.shape)
         shape[2] = max(rows, 1 << (count - 1).bit_length())
-        shape[4] = max(length, -(-span // _STRETCH) * _STRETCH)
+        shape[4] = max(length, _STRETCH, 1 << (span - 1).bit_length())
         # zeros and not empty: what no query may look at still enters its sums, times zero, and NaN would survive that
         cells = self.cells.new_zeros(shape)
         cells[:, :, :rows, :, :length] = self.cells

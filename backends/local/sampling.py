@@ -8,6 +8,7 @@ neither on who else is in the batch nor on how a text was cut into steps. Ties g
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -30,16 +31,15 @@ class Draw:
         return int.from_bytes(blake2b(place, digest_size=4).digest()) / 2**32
 
 
-@dataclass(frozen=True, slots=True)
-class Picks:
-    """For each row its token, the token's natural log-probability before temperature, and the entropy in nats."""
+class Pick(NamedTuple):
+    """A token, its natural log-probability before temperature, and the entropy that it was chosen at, in nats."""
 
-    tokens: list[int]
-    logprobs: list[float]
-    entropies: list[float]
+    token: int
+    logprob: float
+    entropy: float
 
 
-def pick(logits: Tensor, draws: Sequence[Draw]) -> Picks:
+def pick(logits: Tensor, draws: Sequence[Draw]) -> list[Pick]:
     """Choose each row's token; logits [B, V]."""
     logs = logits.log_softmax(-1)
     tokens = logits.argmax(-1)
@@ -49,7 +49,8 @@ def pick(logits: Tensor, draws: Sequence[Draw]) -> Picks:
         if rows := [row for row in warm if _cuts(draws[row].sampling) is cut]:
             tokens[rows] = _draw(logits[rows], [draws[row] for row in rows], cut)
     chosen = logs.gather(1, tokens[:, None])[:, 0]
-    return Picks(tokens.tolist(), chosen.tolist(), entropy(logs).tolist())
+    columns = tokens.tolist(), chosen.tolist(), entropy(logs).tolist()
+    return [Pick(*row) for row in zip(*columns, strict=True)]
 
 
 def entropy(logs: Tensor) -> Tensor:
@@ -66,7 +67,7 @@ def _draw(logits: Tensor, draws: Sequence[Draw], cut: bool) -> Tensor:
     uniform = _column(logits, [draw.uniform for draw in draws])
     if not cut:
         return _invert((logits.double() / heat).softmax(-1), uniform)
-    ranked, ids = logits.sort(-1, descending=True, stable=True)
+    ranked, ids = logits.sort(dim=-1, descending=True, stable=True)
     kept = _keep((ranked.double() / heat).softmax(-1), draws)
     return ids.gather(1, _invert(kept, uniform)[:, None])[:, 0]
 

@@ -1,0 +1,136 @@
+"""Qwen3 checkpoints inside this process: every operation exact, every token billed as it was computed.
+
+What was read or written before is kept, and found again by its tokens: continuing a context, judging it and taking the
+judgement back cost only the tokens that are new. Results do not depend on who else is in the batch, but for rounding.
+"""
+
+import asyncio
+import weakref
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+import torch
+
+from ...budget.cost import Cost
+from ..base import Capabilities, Completion, Context, Likelihood, NextToken, OnToken, Piece, Sampling
+from ..dialect import Dialect
+from ..errors import Cancelled, ContextTooLong
+from .checkpoint import Checkpoint
+from .engine import Engine
+from .jobs import Generation, Job, Peek, Score
+
+Device = Literal["auto", "cpu", "cuda"]
+
+
+class LocalBackend:
+    """A model of this machine; `where` is `embedded/draft`, `embedded/target` or a checkpoint's folder.
+
+    max_batch: sequences computed together. cache_bytes: bound of what is kept between calls; the running batch has
+    memory of its own. Raises: NotAModel.
+    """
+
+    def __init__(
+        self,
+        where: str,
+        *,
+        device: Device | str = "auto",
+        dtype: str = "float32",
+        dialect: Dialect | None = None,
+        max_batch: int = 64,
+        cache_bytes: int = 1 << 30,
+    ) -> None:
+        checkpoint = Checkpoint.open(where)
+        self.where = where
+        self.dialect = dialect or checkpoint.dialect()
+        place = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+        model = checkpoint.model().to(place, getattr(torch, dtype))
+        self._ends = checkpoint.ends(self.dialect)
+        self._tokens = checkpoint.tokens
+        self._engine = Engine(model, place, max_batch=max_batch, cache_bytes=cache_bytes)
+        self.capabilities = Capabilities(
+            operations=frozenset({"generate", "peek", "score"}),
+            max_context=model.config.max_position_embeddings,
+            entropy="exact",
+            cancel="bill_partial",
+            parallel=max_batch,
+        )
+        weakref.finalize(self, self._engine.stop)
+
+    def count(self, context: Context) -> int:
+        """The exact number of prompt tokens."""
+        return len(self._tokens.prompt(self.dialect, context))
+
+    async def generate(
+        self, context: Context, sampling: Sampling, n: int = 1, on_token: OnToken | None = None
+    ) -> list[Completion]:
+        """Continue a context n times. Raises: ContextTooLong if the prompt does not fit, Cancelled, EngineFailed."""
+        ids = self._prompt(context)
+        room = min(sampling.max_tokens, self.capabilities.max_context - len(ids))
+        think_end = self.dialect.think_end if context.writing == "think" else ""
+        jobs = [Generation(ids, sampling, sample, room, self._tokens, self._ends, think_end) for sample in range(n)]
+        if on_token is not None and jobs:
+            jobs[0].follow(on_token)
+        await self._finish(job for job in jobs if not job.over)
+        return [self._completion(job) for job in jobs]
+
+    async def peek(self, context: Context, texts: Sequence[str] = ()) -> NextToken:
+        """The distribution of the next token. Raises: ContextTooLong, Cancelled, EngineFailed."""
+        job = Peek(self._prompt(context), {text: self._tokens.spellings(text) for text in texts})
+        await self._finish([job])
+        return NextToken(entropy=job.entropy, exactness="exact", logprobs=job.logprobs, usage=job.usage)
+
+    async def score(self, context: Context, continuation: Piece) -> Likelihood:
+        """Log-probabilities of a continuation's tokens. Raises: ContextTooLong, Cancelled, EngineFailed."""
+        following = self._tokens.piece(continuation)
+        job = Score(self._prompt(context.then(continuation.part), len(following)), following)
+        await self._finish([job])
+        return Likelihood(logprobs=tuple(job.logprobs), usage=job.usage)
+
+    def judge(self, context: Context) -> Context:
+        """The context with the request to rate its last step, in this model's dialect."""
+        return self.dialect.rate(context)
+
+    async def close(self) -> None:
+        """Free what it holds; calls in flight are cancelled."""
+        await asyncio.to_thread(self._engine.close)
+
+    def _prompt(self, context: Context, more: int = 0) -> list[int]:
+        ids = self._tokens.prompt(self.dialect, context)
+        most = self.capabilities.max_context
+        if len(ids) + more > most:
+            asked = f"{len(ids)} tokens" + (f" and {more} to score" if more else "")
+            hint = "shorten the context, or take a model with a longer one"
+            raise ContextTooLong(f"the prompt has {asked}, the context of `{self.where}` holds {most}", hint=hint)
+        return ids
+
+    async def _finish(self, jobs: Iterable[Job]) -> None:
+        """Hand over and wait; a cancelled call waits for the step in progress, and then knows its bill."""
+        submitted = list(jobs)
+        for job in submitted:
+            self._engine.submit(job)
+        waiting = {asyncio.wrap_future(job.future) for job in submitted}
+        cancelled = failed = False
+        while waiting:
+            try:
+                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_EXCEPTION)
+                failed |= {future.exception() for future in done} != {None}
+            except asyncio.CancelledError:
+                cancelled = True
+            for job in submitted if cancelled or failed else ():
+                job.cancelled = True
+        if error := next((job.error for job in submitted if job.error and not cancelled), None):
+            raise error
+        if cancelled or any(job.cancelled for job in submitted):
+            raise Cancelled(sum((job.usage for job in submitted), Cost()))
+
+    def _completion(self, job: Generation) -> Completion:
+        return Completion(
+            text=job.text,
+            stop=job.stop,
+            usage=job.usage,
+            token_ids=tuple(job.written),
+            tokenizer=self._tokens.key,
+            logprobs=tuple(job.logprobs),
+            entropies=tuple(job.entropies) if job.sampling.entropies else None,
+            exactness="exact",
+        )
