@@ -17,7 +17,7 @@ _RATE = (
     "Rate only the last step of the reasoning above, from 0 to 9: is it factually correct and does it follow? "
     "Ignore its style and whether it helps. Answer with one digit."
 )
-_MARK: Final = "\x1fmark\x1f"  # what no template writes, to find where it puts a message
+_MARK: Final = "\ue000mark\ue000"  # what no template writes or trims, to find where it puts a message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,11 +120,15 @@ class Dialect:
 
 def _render(template: str, roles: tuple[Role, ...], **options: bool) -> list[str]:
     """What the template writes before, between and after messages of these roles."""
+    from jinja2 import TemplateError
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-    compiled = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True).from_string(template)
     messages = [{"role": role, "content": _MARK} for role in roles]
-    frames = compiled.render(messages=messages, bos_token="", eos_token="", **options).split(_MARK)
+    try:
+        compiled = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True).from_string(template)
+        frames = compiled.render(messages=messages, bos_token="", eos_token="", **options).split(_MARK)
+    except TemplateError as error:
+        raise ValueError(f"it cannot be rendered: {error}; write a dialect.json beside it") from error
     if len(frames) != len(roles) + 1:
         raise ValueError("it does not show every message once; write a dialect.json beside it")
     return frames
@@ -133,10 +137,10 @@ def _render(template: str, roles: tuple[Role, ...], **options: bool) -> list[str
 def _thinking(template: str, opening: str, skipping: str) -> dict[str, str]:
     """The tags of thinking: what a prompt ends with when the model is to think, and when it is not to."""
     if "<think>" not in template and not opening:
-        prefill = Dialect.judge_prefill.removeprefix("<think>")
+        prefill = Dialect().judge_prefill.removeprefix("<think>")
         return {"think_open": "", "think_end": "", "think_close": "", "think_skip": "", "judge_prefill": prefill}
-    tags = {"think_open": opening} if opening and opening != skipping else {}
-    if opening.strip() not in ("", "<think>"):
-        end = opening.strip().replace("<", "</", 1)
-        tags |= {"think_end": end, "think_close": f"{end}\n\n"}
-    return tags | ({"think_skip": skipping} if skipping and skipping != opening else {})
+    if not opening:  # the model opens its thinking itself
+        return {"think_skip": skipping} if skipping else {}
+    end = opening.strip().replace("<", "</", 1)
+    skip = skipping if skipping != opening else f"{opening}\n{end}\n\n"
+    return {"think_open": opening, "think_end": end, "think_close": f"{end}\n\n", "think_skip": skip}

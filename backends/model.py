@@ -116,7 +116,7 @@ class Model:
         """The dearest outcome: nothing cached, every token generated. Raises: ContextTooLong."""
         can, prompt = self.backend.capabilities, self.backend.count(context)
         room = can.max_context - prompt
-        if room < 1:
+        if room < min(most, 1):
             raise ContextTooLong(
                 f"`{self.name}` reads at most {can.max_context} tokens, this context has {prompt}",
                 hint="shorten the question, or give the role a model with a longer context",
@@ -149,7 +149,7 @@ class Model:
         retrying = AsyncRetrying(
             stop=stop_after_attempt(self.attempts),
             retry=retry_if_exception(lambda e: isinstance(e, BackendError) and e.retryable),
-            wait=self._backoff,
+            wait=lambda state: min(self._backoff(state), max(0.0, self.ledger.seconds_left(final=final))),
             before_sleep=self._tell_retry,
             reraise=True,
         )
@@ -171,11 +171,14 @@ class Model:
     async def _leave(self, hold: Hold, call: Callable[[Hold], Awaitable[Result]], final: bool) -> Result:
         """The attempt itself, cancelled at the deadline; whatever ends it early is settled here."""
         left = self.ledger.seconds_left(final=final)
+        deadline = asyncio.timeout(left if left < math.inf else None)
         try:
-            async with asyncio.timeout(left if left < math.inf else None):
+            async with deadline:
                 return await self._cancellable(hold, call)
         except TimeoutError as error:
             hold.settle(None)
+            if not deadline.expired():
+                raise
             raise BudgetExceeded(self.ledger.path, "seconds", 0, 0) from error
         except BackendError as error:
             hold.settle(None if error.charged else Cost(calls=1), error=str(error))
@@ -211,8 +214,9 @@ class Model:
     def _tell_retry(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         wait_s = state.next_action.sleep if state.next_action else 0.0
-        tried = {"attempt": state.attempt_number, "wait_s": wait_s}
-        self.trace.emit("retry", self.path, role=self.name, error=str(error), **tried)
+        self.trace.emit(
+            "retry", self.path, role=self.name, error=str(error), attempt=state.attempt_number, wait_s=wait_s
+        )
 
 
 def derive(seed: int, path: str) -> int:

@@ -1,15 +1,17 @@
-"""Which backends there are, and how a recipe's words become one: `local:embedded/draft` is a backend and where it looks."""
+"""Which backends there are, and how one is opened: `local:embedded/draft` is a backend and where it looks."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from ..budget.prices import Price, find
 from .base import Backend
 from .dialect import Dialect
-from .errors import BackendError
+from .errors import BackendError, NotAModel
+
+_HERE: Final = __name__.rpartition(".")[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,11 @@ def names() -> tuple[str, ...]:
     return tuple(_OPEN)
 
 
+def summary(backend: str) -> str:
+    """What a backend is, in a line. Raises: KeyError."""
+    return _OPEN[backend].summary
+
+
 def options(backend: str) -> tuple[str, ...]:
     """What a recipe may say to a backend beside `backend`, `model` and `price`. Raises: KeyError."""
     return _OPEN[backend].options
@@ -50,7 +57,7 @@ def options(backend: str) -> tuple[str, ...]:
 
 def embedded() -> dict[str, Path]:
     """The models that ship with headgate, by the name that `local:` knows them under."""
-    folder = Path(str(files(__package__))) / "local" / "embedded"
+    folder = Path(str(files(_HERE))) / "local" / "embedded"
     found = sorted(path.parent for path in folder.glob("*/config.json"))
     return {f"embedded/{path.name}": path for path in found}
 
@@ -60,7 +67,7 @@ def open_backend(spec: ModelSpec) -> Backend:
     try:
         return _OPEN[spec.backend].load(spec)
     except ModuleNotFoundError as error:
-        if (error.name or "").startswith(("headgate", __package__ or "headgate")):
+        if (error.name or "").startswith(_HERE.partition(".")[0]):
             raise
         hint = f"run `pip install headgate[{spec.backend}]`"
         raise BackendError(f"`{spec.backend}` needs {error.name}, which is not installed", hint=hint) from error
@@ -69,6 +76,7 @@ def open_backend(spec: ModelSpec) -> Backend:
 @dataclass(frozen=True, slots=True)
 class _Way:
     load: Callable[[ModelSpec], Backend]
+    summary: str
     options: tuple[str, ...] = ()
 
 
@@ -81,11 +89,28 @@ def _scripted(spec: ModelSpec) -> Backend:
 def _local(spec: ModelSpec) -> Backend:
     from .local.backend import LocalBackend
 
-    dialect = Dialect.load(Path(spec.dialect)) if spec.dialect else None
-    return LocalBackend(spec.model, dtype=spec.dtype or "float32", dialect=dialect)
+    if spec.model.startswith("embedded/") and spec.model not in embedded():
+        raise NotAModel(f"there is no `{spec.model}`", hint=f"there are {', '.join(embedded())}")
+    dialect = _dialect(Path(spec.dialect)) if spec.dialect else None
+    return LocalBackend(spec.model, dtype=_precision(spec.dtype), dialect=dialect)
+
+
+def _precision(written: str | None) -> Literal["float32", "float64"]:
+    if written in (None, "float32"):
+        return "float32"
+    if written == "float64":
+        return "float64"
+    raise NotAModel(f"`local` computes in no `{written}`", hint="write float32 or float64")
+
+
+def _dialect(path: Path) -> Dialect:
+    try:
+        return Dialect.load(path)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise NotAModel(f"{path} is no dialect: {error}") from error
 
 
 _OPEN: Final[Mapping[str, _Way]] = {
-    "local": _Way(_local, ("dtype", "dialect")),
-    "scripted": _Way(_scripted),
+    "local": _Way(_local, "Qwen3 checkpoints in this process, on CPU or GPU: local:FOLDER.", ("dtype", "dialect")),
+    "scripted": _Way(_scripted, "Models without weights, for tests and demonstrations: scripted:FILE.json."),
 }

@@ -7,7 +7,8 @@ Three forms, all deterministic:
 - `Skill`: knows the solution of its problems and gets each step right with a given probability; its clock is
   simulated, so that a cost of time can be studied without waiting.
 
-Tokens are words with the space before them, digits, marks and runs of line ends; all three share one vocabulary.
+Tokens are words with the space before them, digits, marks and runs of line ends. A token's id is its own bytes read
+as a number, so that all scripted models share one tokenizer and an id means the same wherever it was sampled.
 """
 
 import asyncio
@@ -75,23 +76,22 @@ class Scripted:
     seconds_per_token: float = 0.0
     seconds_per_call: float = 0.0
     capabilities: Capabilities = _CAPABILITIES
-    vocabulary: dict[str, int] = field(default_factory=dict[str, int])
     _read: set[str] = field(default_factory=set[str])
 
     def count(self, context: Context) -> int:
         """Exact."""
-        return sum(1 for _ in self._tokens(context))
+        return sum(len(_split(segment)) for segment in self.dialect.render(context))
 
     async def generate(
         self, context: Context, sampling: Sampling, n: int = 1, on_token: OnToken | None = None
     ) -> list[Completion]:
         """One token at a time, giving way to the loop between them when somebody listens."""
-        prompt = self._prefill(context)
-        done = [
-            await self._speak(context, sampling, index, on_token if index == 0 else None, prompt) for index in range(n)
-        ]
-        first = replace(done[0], usage=done[0].usage + prompt)
-        return [first, *done[1:]]
+        paid, done = self._prefill(context), list[Completion]()
+        for index in range(n):
+            spoken = await self._speak(context, sampling, index, on_token if index == 0 else None, paid)
+            done.append(replace(spoken, usage=paid + spoken.usage) if index == 0 else spoken)
+            paid += spoken.usage
+        return done
 
     async def peek(self, context: Context, texts: Sequence[str] = ()) -> NextToken:
         """Exact, from the speaker's own distribution."""
@@ -106,7 +106,7 @@ class Scripted:
         voice, last = self.speaker.begin(context, None, 0), self._last(context)
         logprobs: list[float] = []
         closing = [self.dialect.think_end] if continuation.stop == "think_end" else []
-        for token in [*words(continuation.text), *closing]:
+        for token in [*_split(continuation), *closing]:
             logprobs.append(_log(voice.following(last).get(token, 0.0)))
             last = token
         return Likelihood(logprobs=tuple(logprobs), usage=self._prefill(context.append(continuation)))
@@ -121,10 +121,11 @@ class Scripted:
     # -- speaking ---------------------------------------------------------------------------------------------
 
     async def _speak(
-        self, context: Context, sampling: Sampling, index: int, on_token: OnToken | None, prompt: Cost
+        self, context: Context, sampling: Sampling, index: int, on_token: OnToken | None, paid: Cost
     ) -> Completion:
+        """One continuation; `paid` is what the call had cost before, for the bill of a cancelled one."""
         voice, last = self.speaker.begin(context, sampling, index), self._last(context)
-        spoken = _Spoken(thinking=context.writing == "think")
+        spoken = _Spoken(thinking=context.writing == "think", stop=None if sampling.max_tokens > 0 else "length")
         try:
             while spoken.stop is None:
                 following = voice.following(last)
@@ -133,7 +134,7 @@ class Scripted:
                     await asyncio.sleep(0)
             await asyncio.sleep(0)
         except asyncio.CancelledError:
-            raise Cancelled(prompt + self._usage(spoken)) from None
+            raise Cancelled(paid + self._usage(spoken)) from None
         return self._completion(spoken, sampling)
 
     def _step(
@@ -155,7 +156,7 @@ class Scripted:
         return token
 
     def _as_token(self, token: str, spoken: "_Spoken") -> Token:
-        return Token(text=token, id=self._id(token), logprob=spoken.logprobs[-1])
+        return Token(text=token, id=_id(token), logprob=spoken.logprobs[-1])
 
     def _completion(self, spoken: "_Spoken", sampling: Sampling) -> Completion:
         assert spoken.stop is not None
@@ -163,7 +164,7 @@ class Scripted:
             text="".join(spoken.tokens),
             stop=spoken.stop,
             usage=self._usage(spoken),
-            token_ids=tuple(self._id(token) for token in spoken.tokens),
+            token_ids=tuple(map(_id, spoken.tokens)),
             tokenizer=TOKENIZER,
             logprobs=tuple(spoken.logprobs),
             entropies=tuple(spoken.entropies) if sampling.entropies else None,
@@ -179,23 +180,15 @@ class Scripted:
         fresh = cached = 0
         prefix = ""
         for segment in self.dialect.render(context):
-            text = segment if isinstance(segment, str) else segment.text
-            prefix += text
-            size = sum(1 for _ in words(text))
+            prefix += segment if isinstance(segment, str) else segment.text
+            size = len(_split(segment))
             fresh, cached = (fresh, cached + size) if prefix in self._read else (fresh + size, cached)
             self._read.add(prefix)
         return Cost(input=fresh, cached_input=cached, calls=1)
 
-    def _tokens(self, context: Context) -> Iterator[str]:
-        for segment in self.dialect.render(context):
-            yield from words(segment if isinstance(segment, str) else segment.text)
-
     def _last(self, context: Context) -> str:
-        *_, last = self._tokens(context)
-        return last
-
-    def _id(self, token: str) -> int:
-        return self.vocabulary.setdefault(token, len(self.vocabulary))
+        segments = reversed(list(self.dialect.render(context)))
+        return next((tokens[-1] for segment in segments if (tokens := _split(segment))), "")
 
 
 @dataclass(slots=True)
@@ -224,10 +217,11 @@ class _Spoken:
         self.stop = ended
 
     def _full(self, sampling: Sampling) -> Stop | None:
-        text = "".join(self.tokens[-8:])
-        # a token may carry more than the delimiter; it is kept whole
-        if any(mark in text[-len(mark) - len(self.tokens[-1]) + 1 :] for mark in sampling.stop):
-            return "delimiter"
+        for mark in sampling.stop:
+            # a token may carry more than the delimiter; it is kept whole
+            text = "".join(self.tokens[-len(mark) :])
+            if mark in text[-len(mark) - len(self.tokens[-1]) + 1 :]:
+                return "delimiter"
         return "length" if self.drawn >= sampling.max_tokens else None
 
 
@@ -270,7 +264,7 @@ class Table:
 
     def __post_init__(self) -> None:
         for last, row in self.table.items():
-            if abs(sum(row.values()) - 1) > 1e-9 or any(p < 0 for p in row.values()):
+            if not abs(sum(row.values()) - 1) <= 1e-9 or any(p < 0 for p in row.values()):
                 raise ValueError(f"the row after {last!r} is no distribution; its probabilities must sum to 1")
 
     def begin(self, context: Context, sampling: Sampling | None, sample: int) -> Voice:
@@ -322,10 +316,8 @@ class Skill:
         return "9" if right == sure else "0"
 
     def _answer(self, context: Context, steps: Sequence[str], answer: str) -> str:
-        thought = [
-            piece.text.strip() for piece in context.pieces if piece.part == "think" and piece.role == "assistant"
-        ]
-        right = thought[: len(steps)] == list(steps)
+        thought = "".join(piece.text for piece in context.pieces if piece.part == "think" and piece.role != "user")
+        right = [step for step in thought.split("\n\n") if step][: len(steps)] == list(steps)
         return f"\\boxed{{{answer if right else slip(answer)}}}"
 
 
@@ -351,6 +343,21 @@ def words(text: str) -> list[str]:
     return _WORDS.findall(text)
 
 
+def _split(segment: str | Piece) -> Sequence[str]:
+    """The tokens of a frame, or those of a piece as they were sampled."""
+    if isinstance(segment, str):
+        return words(segment)
+    return [_token(id) for id in segment.encoded(TOKENIZER, lambda text: [_id(token) for token in words(text)])]
+
+
+def _id(token: str) -> int:
+    return int.from_bytes(b"\1" + token.encode("utf-8", "surrogatepass"), "big")
+
+
+def _token(id: int) -> str:
+    return id.to_bytes((id.bit_length() + 7) // 8, "big")[1:].decode("utf-8", "surrogatepass")
+
+
 def load(path: Path) -> Scripted:
     """A model from a JSON file: `{"form": "replies" | "table" | "skill", ...}` with that form's fields.
 
@@ -367,12 +374,13 @@ def load(path: Path) -> Scripted:
 
 
 def _draw(following: Mapping[str, float], sampling: Sampling, index: int, position: int) -> str:
-    """A token by temperature and top_p; greedy ties go to the first of the table."""
+    """A token by temperature, top_k and top_p; greedy ties go to the first of the table."""
     if sampling.temperature == 0 or len(following) == 1:
         return max(following, key=following.__getitem__)
-    weights = {token: p ** (1 / sampling.temperature) for token, p in following.items() if p > 0}
-    ranked, total, room = sorted(weights, key=lambda token: -weights[token]), sum(weights.values()), 0.0
-    nucleus: list[str] = []
+    top = max(following.values())
+    weights = {token: (p / top) ** (1 / sampling.temperature) for token, p in following.items() if p > 0}
+    ranked = sorted(weights, key=lambda token: -weights[token])[: sampling.top_k or None]
+    total, room, nucleus = sum(weights[token] for token in ranked), 0.0, list[str]()
     for token in ranked:
         nucleus.append(token)
         room += weights[token] / total

@@ -107,7 +107,13 @@ class Trace:
         return any(sink.streaming for sink in self.sinks)
 
     def emit(
-        self, kind: Kind, path: str, *, parent: int | None = None, cost: Cost | None = None, **payload: object
+        self,
+        kind: Kind,
+        path: str,
+        *,
+        parent: int | None = None,
+        cost: Cost | None = None,
+        **payload: object,
     ) -> int:
         """Tell every sink, and return the event's id."""
         self._last += 1

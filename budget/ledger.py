@@ -23,7 +23,7 @@ from typing import Self
 
 from .cost import Cost, Limits
 from .errors import BudgetExceeded
-from .events import Trace
+from .events import Kind, Trace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,19 +96,22 @@ class Ledger:
         limits = limits or Limits()
         if not 0 <= answer_reserve < 1:
             raise ValueError(f"an answer reserve is a share from 0 to below 1, such as 5%; found {answer_reserve}")
-        self.parent, self.path = parent, f"{parent.path}/{name}" if parent and parent.parent else name
-        self._caps, self.spent, self._used = limits.caps(), Cost(), dict.fromkeys(limits.caps(), 0)
+        self.parent = parent
+        self.path: str = f"{parent.path}/{name}" if parent and parent.parent else name
+        self.spent = Cost()
+        self._caps = limits.caps()
+        self._used = dict.fromkeys(self._caps, 0)
         self.bill: dict[tuple[str, str], Cost] = {}
         share = 1 - Fraction(str(answer_reserve))
         self._ordinary = {unit: math.floor(cap * share) for unit, cap in self._caps.items()}
         self._queue: _Queue = parent._queue if parent else _Queue()
-        self._trace = trace or (parent._trace if parent else Trace())
-        self._clock = parent._clock if parent else clock
+        self._trace: Trace = trace or (parent._trace if parent else Trace())
+        self._clock: Callable[[], float] = parent._clock if parent else clock
         self._held: dict[str, int] = dict.fromkeys(self._caps, 0)
         now, span = self._clock(), limits.seconds if limits.seconds is not None else math.inf
-        self.deadline = min(now + span, parent.deadline if parent else math.inf)
+        self.deadline: float = min(now + span, parent.deadline if parent else math.inf)
         ordinary = now + span * float(share) if span < math.inf else math.inf
-        self._ordinary_deadline = min(ordinary, parent._ordinary_deadline if parent else math.inf)
+        self._ordinary_deadline: float = min(ordinary, parent._ordinary_deadline if parent else math.inf)
 
     def scope(self, name: str, limits: Limits | None = None, *, answer_reserve: float = 0.0) -> "Ledger":
         """A scope below this one; its limits are caps, not a share set aside."""
@@ -160,30 +163,29 @@ class Ledger:
         try:
             hold = self._admit(bound, final) or await self._wait(bound, final)
         except BudgetExceeded as error:
-            short = {"unit": error.unit, "asked": error.asked, "left": error.left}
-            self._trace.emit("refuse", self.path, role=role, purpose=purpose, **short)
+            self._told("refuse", role, purpose, unit=error.unit, asked=error.asked, left=error.left)
             raise
         hold.role, hold.purpose = role, purpose
-        granted = {"tokens": hold.tokens, "shrunk": hold.shrunk}
-        hold.id = self._trace.emit("reserve", self.path, cost=hold.bound, role=role, purpose=purpose, **granted)
+        hold.id = self._told("reserve", role, purpose, cost=hold.bound, tokens=hold.tokens, shrunk=hold.shrunk)
         if durable:
-            await self._flush(hold)
+            await self._flush(hold, final)
         return hold
 
     def charge(self, hold: Hold, actual: Cost, **payload: object) -> None:
         """Move a hold to spent in every scope; `Hold.settle` calls it once."""
         self._move(hold, actual)
-        who = {"role": hold.role, "purpose": hold.purpose}
-        self._trace.emit("settle", self.path, parent=hold.id, cost=actual, **who, **payload)
+        self._told("settle", hold.role, hold.purpose, parent=hold.id, cost=actual, **payload)
         self._pump()
 
     def give_back(self, hold: Hold) -> None:
-        """Undo a hold; `Hold.release` calls it once."""
+        """Undo a hold; `Hold.release` calls it once. What a record was made of is settled at nothing."""
         held = hold.bound.units()
         for scope in self.chain():
             for unit in scope._caps:
                 scope._held[unit] -= held.get(unit, 0)
         self._pump()
+        if hold.id:
+            self._told("settle", hold.role, hold.purpose, parent=hold.id, cost=Cost(), stop="released")
 
     # -- admission --------------------------------------------------------------------------------------------
 
@@ -287,12 +289,25 @@ class Ledger:
                 waiter.granted.set_result(hold)
             self._queue.waiters.remove(waiter)
 
-    async def _flush(self, hold: Hold) -> None:
+    async def _flush(self, hold: Hold, final: bool) -> None:
         try:
             await self._trace.flush()
+            self._check_deadline(final)
         except BaseException:
             hold.release()
             raise
+
+    def _told(
+        self,
+        kind: Kind,
+        role: str,
+        purpose: str,
+        *,
+        parent: int | None = None,
+        cost: Cost | None = None,
+        **payload: object,
+    ) -> int:
+        return self._trace.emit(kind, self.path, parent=parent, cost=cost, role=role, purpose=purpose, **payload)
 
     def _overrun(self, scope: "Ledger", unit: str) -> None:
         """A provider generated more than it was bound to: told, never hidden; the next admission is refused."""

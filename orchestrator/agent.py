@@ -148,8 +148,7 @@ class Agent:
         run.tell("problem_start", question=problem.text, id=problem.id)
         answer = await run_graph(self.graph, problem, run)
         correct = None if problem.reference is None else numeric.same(answer.text, problem.reference)
-        told = {"status": answer.status, "answer": answer.text, "correct": correct}
-        run.tell("problem_end", cost=answer.cost, **told)
+        run.tell("problem_end", cost=answer.cost, status=answer.status, answer=answer.text, correct=correct)
         return Solved(problem=problem, answer=answer, correct=correct, seconds=time.perf_counter() - began)
 
     async def _survived(self, problem: Problem) -> Solved:

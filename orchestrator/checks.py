@@ -63,7 +63,8 @@ def check_names(recipe: Recipe) -> None:
     for path, name in _named(recipe):
         if name not in recipe.nodes:
             hint = meant(name, recipe.nodes)
-            raise recipe.source.error(path, f"`{dotted(path[:-1])}` names `{name}`, which is no node", hint=hint)
+            what = f"`{dotted(path[:-1])}` names `{name}`, which is no node"
+            raise recipe.source.error(path, what, hint=hint, key=path[-1] == name)
 
 
 def check_tools(recipe: Recipe) -> None:
@@ -115,7 +116,7 @@ def _named(recipe: Recipe) -> Iterable[tuple[KeyPath, str]]:
     yield from ((("output", index), name) for index, name in enumerate(recipe.output))
 
 
-def _limits(recipe: Recipe) -> Iterable[tuple[str | KeyPath, Limits]]:
+def _limits(recipe: Recipe) -> Iterable[tuple[KeyPath, Limits]]:
     yield ("budget", "each"), recipe.budget.each
     yield ("budget", "total"), recipe.budget.total
     yield from ((("nodes", n.name, "budget"), n.limits) for n in recipe.nodes.values() if n.limits)

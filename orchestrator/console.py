@@ -12,14 +12,16 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from types import TracebackType
-from typing import Final, Protocol, Self, TextIO, cast
+from typing import Final, Protocol, Self, TextIO
 
 from rich.text import Text
 
 from ..budget.cost import Limits
 from ..budget.events import Event
 from .ink import harmless, marks
+from .line import Line
 from .progress import Progress
 from .region import Aside, Region
 from .transcript import Transcript
@@ -35,11 +37,11 @@ class View(Protocol):
         """Fold one event in."""
         ...
 
-    def finished(self, width: int) -> list[Text]:
+    def finished(self, width: int) -> list[Line]:
         """Lines that became final since the last call; they scroll away."""
         ...
 
-    def live(self, width: int, height: int) -> list[Text]:
+    def live(self, width: int, height: int) -> list[Line]:
         """Lines that still change."""
         ...
 
@@ -72,7 +74,7 @@ class Console:
         signs = marks(self.file.encoding or "utf-8")
         self._view: View = Progress(total, limits, signs) if total > 1 else Transcript(limits, signs)
         self._region = Region(self.file) if is_terminal else None
-        self._aside: Aside | None = None
+        self._asides: dict[str, Aside] = {}
         self._queue: deque[Event | str] = deque()
         self._quiet, self._stopping = quiet, threading.Event()
         self._thread: threading.Thread | None = None
@@ -90,8 +92,7 @@ class Console:
         if self._thread is None and not self._quiet:
             self._stopping.clear()
             if self._region and self.file is sys.stderr:
-                self._aside = Aside(self.file, self._queue.append)
-                sys.stderr = cast(TextIO, self._aside)
+                self._redirect()
             atexit.register(self.stop)
             self._thread = threading.Thread(target=self._run, name="headgate-console", daemon=True)
             self._thread.start()
@@ -114,12 +115,19 @@ class Console:
     ) -> None:
         self.stop()
 
+    def _redirect(self) -> None:
+        """What others print on this terminal must not break the live lines."""
+        for name in ("stdout", "stderr"):
+            stream: TextIO | None = getattr(sys, name)
+            if stream is not None and stream.isatty():
+                self._asides[name] = Aside(stream, self._queue.append)
+                setattr(sys, name, self._asides[name])
+
     def _restore(self) -> None:
-        if self._aside:
-            self._aside.close()
-            if sys.stderr is cast(TextIO, self._aside):
-                sys.stderr = self.file
-            self._aside = None
+        for name, aside in self._asides.items():
+            aside.close()
+            if getattr(sys, name) is aside:
+                setattr(sys, name, aside.file)
 
     def _run(self) -> None:
         try:
@@ -135,13 +143,13 @@ class Console:
             self._give_up(error)
 
     def _tick(self) -> None:
-        said: list[Text] = []
+        said: list[Line] = []
         while self._queue:
             item = self._queue.popleft()
             if isinstance(item, Event):
                 self._view.take(item)
             else:
-                said.append(Text.from_ansi(item))
+                said.append(Line(harmless(Text.from_ansi(item).plain)))
         if self._region is None:
             self._print(self._view.plain())
             return
@@ -157,11 +165,14 @@ class Console:
 
     def _give_up(self, error: Exception) -> None:
         self.error, self._quiet = error, True
+        self._restore()
+        said = [f"the console stopped, the run goes on: {type(error).__name__}: {harmless(error)}"]
+        said += [item for item in self._queue if isinstance(item, str)]
         self._queue.clear()
-        try:
-            self._print([f"the console stopped, the run goes on: {type(error).__name__}: {harmless(error)}"])
-        except (OSError, ValueError):
-            return  # the file itself is gone: nobody is left to tell
+        with suppress(OSError, ValueError):  # the file itself may be gone: nobody is left to tell
+            if self._region:
+                self._region.close()
+            self._print(said)
 
 
 def _is_terminal(file: TextIO) -> bool:

@@ -1,5 +1,6 @@
 """A recipe's nodes as a DAG, checked when built: a graph that can be built can be run."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -12,6 +13,7 @@ from ..strategies.base import STATUSES, Strategy
 from .errors import GraphError
 
 OUTCOMES: Final = (*STATUSES, "skipped")
+PLACES: Final = re.compile(r"\{([\w-]+)\}")  # in a node's question
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,9 +58,8 @@ class Node:
 
     @property
     def waits_for(self) -> tuple[str, ...]:
-        """Its needs, and the node whose list it maps."""
-        mapped = (self.map.node,) if self.map and self.map.node not in self.needs else ()
-        return (*self.needs, *mapped)
+        """Its needs, and the node whose list it maps, each once."""
+        return tuple(dict.fromkeys((*self.needs, *([self.map.node] if self.map else []))))
 
     def runs_after(self, outcomes: Mapping[str, str]) -> str:
         """Why it does not run after its needs ended so; "" when it does."""
@@ -72,8 +73,8 @@ class Node:
 class Graph:
     """Nodes in order, and which of them answers: the first of `output` that ran and answered.
 
-    Raises: GraphError on a circle, a need or condition that names no node, a node that no output depends on, and on
-    two possible outputs of which none was named.
+    Raises: GraphError on a circle, a need or condition that names no node, a question that quotes a node which may not
+    have ended, a node that no output depends on, and on two possible outputs of which none was named.
     """
 
     def __init__(self, nodes: Iterable[Node], output: Sequence[str] = ()) -> None:
@@ -82,6 +83,8 @@ class Graph:
             self._check_names(node)
         self._digraph = self._connect()
         self._check_circles()
+        for node in self.nodes.values():
+            self._check_question(node)
         self.output = tuple(output) or self._only_sink()
         self._check_output()
 
@@ -134,6 +137,17 @@ class Graph:
                 f"nodes wait for each other in a circle: {path}",
                 node=circle[0],
                 hint="drop one of these needs",
+            )
+
+    def _check_question(self, node: Node) -> None:
+        """It quotes only answers that are there by then, so that order of arrival decides nothing."""
+        before = nx.ancestors(self._digraph, node.name)
+        quoted = [name for name in PLACES.findall(node.question) if name in self.nodes and name not in before]
+        if quoted and not (node.map and quoted[0] == node.map.item):
+            raise GraphError(
+                f"`{node.name}` quotes `{quoted[0]}` and does not wait for it",
+                node=node.name,
+                hint=f"add it to `needs: [{quoted[0]}]`",
             )
 
     def _only_sink(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""A strategy as a recipe writes it, `{use: NAME, with: {...}}`, checked against its signature and bound to its knobs."""
+"""A strategy as a recipe writes it, `{use: NAME, with: {...}}`, checked against its signature and bound."""
 
 import inspect
 import re
@@ -23,7 +23,7 @@ class StrategyForm(Form):
     """A knob that is a strategy."""
 
     use: str
-    knobs: dict[str, Any] = Field(default_factory=dict, alias="with")
+    knobs: dict[str, Any] = Field(default_factory=dict[str, Any], alias="with")
 
 
 def bind(source: Source, path: KeyPath, use: str, written: Mapping[str, object]) -> Strategy:
@@ -47,7 +47,7 @@ def bind(source: Source, path: KeyPath, use: str, written: Mapping[str, object])
 
 def knobs_of(strategy: Strategy) -> dict[str, object]:
     """All its knobs as a recipe writes them, defaults filled in."""
-    given: Mapping[str, object] = strategy.keywords if isinstance(strategy, partial) else {}
+    given = cast(Mapping[str, object], getattr(strategy, "keywords", {}))
     return {name: _plain(given.get(name, knob.default)) for name, knob in registry.knobs(strategy).items()}
 
 
@@ -94,7 +94,7 @@ def _written(annotation: Any) -> Any:
     if origin in (Union, types.UnionType):
         return Union[tuple(_written(part) for part in inside)]  # noqa: UP007
     if origin in (list, tuple) and Strategy in inside:
-        return origin[tuple(_written(part) for part in inside)]
+        return cast(Any, origin)[tuple(_written(part) for part in inside)]
     return annotation
 
 

@@ -76,19 +76,19 @@ class LimitsForm(Form):
     """What may be spent; a unit that is left out has no limit."""
 
     tokens: Annotated[int | None, _limit("tokens"), WithJsonSchema(_AMOUNT)] = Field(
-        None, description="prompt and generated tokens together, such as 20k"
+        default=None, description="prompt and generated tokens together, such as 20k"
     )
     output: Annotated[int | None, _limit("output"), WithJsonSchema(_AMOUNT)] = Field(
-        None, description="generated tokens"
+        default=None, description="generated tokens"
     )
     tool_calls: Annotated[int | dict[str, int] | None, _limit("tool_calls"), WithJsonSchema(_TOOLS)] = Field(
-        None, description="of all tools together, or by name"
+        default=None, description="of all tools together, or by name"
     )
     dollars: Annotated[Decimal | None, _limit("dollars"), WithJsonSchema(_AMOUNT)] = Field(
-        None, description="every model needs a price"
+        default=None, description="every model needs a price"
     )
     seconds: Annotated[float | None, _limit("seconds"), WithJsonSchema(_AMOUNT)] = Field(
-        None, description="of wall clock"
+        default=None, description="of wall clock"
     )
 
     @property
@@ -103,12 +103,12 @@ class ModelForm(Form):
     backend: Text = Field(json_schema_extra={"enum": list(backends.names())})
     model: Text
     base_url: Text | None = None
-    key_env: Text | None = Field(None, description="the environment variable that holds the key")
+    key_env: Text | None = Field(default=None, description="the environment variable that holds the key")
     dtype: Text | None = None
     price: Annotated[Any, BeforeValidator(_price)] = Field(
-        None, description="dollars per million tokens: input, output, cached_input, cache_write"
+        default=None, description="dollars per million tokens: input, output, cached_input, cache_write"
     )
-    dialect: Text | None = Field(None, description="a file in place of the model's own wording")
+    dialect: Text | None = Field(default=None, description="a file in place of the model's own wording")
 
     @property
     def spec(self) -> ModelSpec:
@@ -120,14 +120,14 @@ class MapForm(Form):
     """One call for every item of a list that an earlier node answered."""
 
     over: Annotated[str, StringConstraints(pattern=r"^[\w-]+\.\w+$")] = Field(description="NODE.items")
-    item: Name = Field("item", alias="as", description="the item's name in the node's `question`")
+    item: Name = Field(default="item", alias="as", description="the item's name in the node's `question`")
 
 
 class NodeForm(Form):
     """A strategy at work."""
 
     use: Text = Field(description="a strategy")
-    knobs: dict[str, Any] = Field(default_factory=dict, alias="with", description="the strategy's knobs")
+    knobs: dict[str, Any] = Field(default_factory=dict[str, Any], alias="with", description="the strategy's knobs")
     roles: dict[str, Name] = Field(default_factory=dict, description="who plays which of its roles: `role: model`")
     needs: Names = Field(default_factory=list, description="nodes that end before this one begins")
     when: dict[str, Outcomes] = Field(
@@ -135,8 +135,8 @@ class NodeForm(Form):
         description="outcomes of a need after which the node runs; else any but skipped and failed",
     )
     map: MapForm | None = None
-    budget: LimitsForm | None = Field(None, description="what this node may spend on each problem")
-    question: str = Field("", description="what is asked, with {question}, {item} or {NODE} filled in")
+    budget: LimitsForm | None = Field(default=None, description="what this node may spend on each problem")
+    question: str = Field(default="", description="what is asked, with {question}, {item} or {NODE} filled in")
 
 
 class BudgetForm(Form):

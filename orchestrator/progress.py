@@ -5,11 +5,10 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from rich.text import Text
-
 from ..budget.cost import Limits
 from ..budget.events import Event
 from .ink import duration, folded
+from .line import Line
 from .spending import Spending, bar
 
 EVERY_S: Final = 5.0  # between lines in a file
@@ -49,10 +48,10 @@ class Progress:
         elif event.kind == "note":
             self._remark(event.path, str(event.payload.get("text", "")))
 
-    def finished(self, width: int) -> list[Text]:
+    def finished(self, width: int) -> list[Line]:
         """Remarks since the last call."""
         remarks, self._remarks = self._remarks, []
-        return [Text(remark, "italic", overflow="ellipsis", no_wrap=True)[:width] for remark in remarks]
+        return [Line(remark, "italic").cut(width) for remark in remarks]
 
     def plain(self) -> list[str]:
         """Remarks, and how far it is every few seconds and at the end."""
@@ -65,19 +64,17 @@ class Progress:
             )
         return lines
 
-    def live(self, width: int, height: int) -> list[Text]:
+    def live(self, width: int, height: int) -> list[Line]:
         """The bar, the counts, the bill."""
         head = self._headline()
         share = self.done / self.total
-        lines = [Text(), Text("  ") + bar(share, max(4, width - len(head) - 2), self._signs, "#3A8FD9") + Text(head)]
-        running = f"{len(self._running)} running" if self._running else ""
-        spent = Text("  ") + Text(self.spending.spent())
-        if running:
-            spent.append(" " * max(2, width - spent.cell_len - len(running)) + running, "dim")
-        lines += [Text("  ") + self._counts(), spent]
+        shown = bar(share, max(4, width - len(head) - 2), self._signs, "#3A8FD9")
+        running = Line(f"{len(self._running)} running" if self._running else "", "dim")
+        spent = Line(f"  {self.spending.spent()}").right(running, width)
+        lines = [Line(), Line("  ").extend(shown).append(head), Line("  ").extend(self._counts()), spent]
         if (left := self.spending.left(width)) is not None:
             lines.append(left)
-        return [line[:width] for line in lines[-max(1, height - 1) :]]
+        return [line.cut(width) for line in lines[-max(1, height - 1) :]]
 
     def _headline(self) -> str:
         eta = f"  {duration(self._seconds_to_go())} to go" if 0 < self.done < self.total else ""
@@ -86,7 +83,7 @@ class Progress:
     def _seconds_to_go(self) -> float:
         return self.spending.seconds / self.done * (self.total - self.done)
 
-    def _counts(self) -> Text:
+    def _counts(self) -> Line:
         right, wrong = self.verdicts[True], self.verdicts[False]
         words: list[tuple[str, str]] = []
         if right + wrong:
@@ -94,9 +91,9 @@ class Progress:
             words.append((f"{self._signs['kept']} {right} right{share}", "bold"))
             words.append((f"{self._signs['rejected']} {wrong} wrong", "bold"))
         words += [(f"{n} {status}", _COLOURS.get(status, "")) for status, n in self.statuses.most_common()]
-        joined = Text()
+        joined = Line()
         for text, style in words:
-            joined.append("   " if joined else "")
+            joined.append("   " if joined.parts else "")
             joined.append(text, style)
         return joined
 
@@ -107,7 +104,7 @@ class Progress:
         if isinstance(correct, bool):
             self.verdicts[correct] += 1
         if status in ("failed", "exhausted"):
-            self._remark(event.path, f"{status} {event.payload.get('reason', '')}")
+            self._remark(event.path, ": ".join(filter(None, (status, str(event.payload.get("reason", ""))))))
 
     def _remark(self, path: str, text: str) -> None:
         self._named += 1

@@ -4,9 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
-from typing import Final
 
-import yaml
 from pydantic import ValidationError
 
 from ..backends.registry import ModelSpec
@@ -15,8 +13,9 @@ from .admission import check_capabilities, check_question, open_backends, price
 from .checks import check_backends, check_names, check_prices, check_tools, graph, roles
 from .errors import RecipeError
 from .graph import Map, Node
-from .knobs import bind, knobs_of
+from .knobs import bind
 from .language import NodeForm, RecipeForm
+from .resolved import dump, dump_limits, dump_model
 from .source import Source, meant
 from .wording import complaint
 from .yaml_reader import KeyPath, read
@@ -27,6 +26,8 @@ __all__ = [
     "check_capabilities",
     "check_question",
     "dump",
+    "dump_limits",
+    "dump_model",
     "graph",
     "load",
     "loads",
@@ -123,29 +124,10 @@ def override(
     return of(source)
 
 
-def dump(recipe: Recipe) -> str:
-    """The recipe as resolved, every default written out, as YAML that loads to the same recipe."""
-    values: dict[str, object] = {
-        "version": 1,
-        "models": {name: _plain_model(spec) for name, spec in recipe.models.items()},
-        "budget": {
-            "each": _plain_limits(recipe.budget.each),
-            "total": _plain_limits(recipe.budget.total),
-            "answer_reserve": recipe.budget.answer_reserve,
-        },
-        "nodes": {name: _plain_node(node) for name, node in recipe.nodes.items()},
-        "output": list(graph(recipe).output),
-    }
-    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=110, default_flow_style=None)
-
-
 def shipped() -> dict[str, Path]:
     """The recipes that come with headgate, by name."""
-    folder = Path(str(files(f"{__package__.rpartition('.')[0]}.recipes")))
+    folder = Path(str(files(f"{__name__.split('.')[0]}.recipes")))
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
-
-
-# -- reading --------------------------------------------------------------------------------------------------
 
 
 def _shipped_path(path: Path) -> Path:
@@ -188,38 +170,3 @@ def _set(source: Source, at: KeyPath, written: str, option: str) -> Source:
         raise RecipeError(f"`{written}` sets nothing", file=option, hint="write KEY=VALUE")
     path = (*at, *keys.strip().split("."))
     return source.with_value(path, value.strip() if at == ("models",) else read(value, option)[0], option)
-
-
-# -- writing --------------------------------------------------------------------------------------------------
-
-_UNITS: Final = ("tokens", "output", "tool_calls", "dollars", "seconds")
-
-
-def _plain_limits(limits: Limits) -> dict[str, object]:
-    written = {unit: getattr(limits, unit) for unit in _UNITS if getattr(limits, unit) is not None}
-    return written | ({"dollars": str(limits.dollars)} if limits.dollars is not None else {})
-
-
-def _plain_model(spec: ModelSpec) -> object:
-    more: dict[str, object] = {
-        name: getattr(spec, name) for name in ("base_url", "key_env", "dtype", "dialect") if getattr(spec, name)
-    }
-    if spec.price:
-        rates = ("input", "cached_input", "cache_write", "output")
-        per_million: dict[str, object] = {name: getattr(spec.price, name) / 1_000_000 for name in rates}
-        about = {"source": spec.price.source, "date": spec.price.date, "nominal": spec.price.nominal}
-        more["price"] = per_million | about
-    return {"backend": spec.backend, "model": spec.model, **more} if more else str(spec)
-
-
-def _plain_node(node: Node) -> dict[str, object]:
-    written: dict[str, object] = {"use": node.strategy_name, "with": knobs_of(node.strategy), "roles": dict(node.roles)}
-    if node.needs:
-        written["needs"] = list(node.needs)
-    if node.when:
-        written["when"] = {need: sorted(outcomes) for need, outcomes in node.when.items()}
-    if node.map:
-        written["map"] = {"over": node.map.over, "as": node.map.item}
-    if node.limits:
-        written["budget"] = _plain_limits(node.limits)
-    return written | ({"question": node.question} if node.question else {})

@@ -2,9 +2,9 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import TextIO, TypeGuard
 
 from ..budget.cost import Cost
 from ..budget.events import Event
@@ -45,6 +45,7 @@ def whole(answer: Answer) -> dict[str, object]:
         "candidates": [whole(candidate) for candidate in answer.candidates],
         "cost": answer.cost.as_dict(),
         "cost_by_role": _costs(answer.cost_by_role),
+        "bill": [{"role": role, "purpose": purpose, "cost": c.as_dict()} for (role, purpose), c in answer.bill.items()],
     }
 
 
@@ -91,11 +92,17 @@ def _costs(costs: Mapping[str, Cost]) -> dict[str, object]:
     return {role: cost.as_dict() for role, cost in costs.items()}
 
 
-def _strict(value: Any) -> Any:
+def _strict(value: object) -> object:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(key): _strict(item) for key, item in cast(Mapping[Any, Any], value).items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_strict(item) for item in cast(list[Any], value)]
-    return value
+    if _is_mapping(value):
+        return {str(key): _strict(item) for key, item in value.items()}
+    return [_strict(item) for item in value] if _is_sequence(value) else value
+
+
+def _is_mapping(value: object) -> TypeGuard[Mapping[object, object]]:
+    return isinstance(value, Mapping)
+
+
+def _is_sequence(value: object) -> TypeGuard[Iterable[object]]:
+    return isinstance(value, list | tuple | set | frozenset)

@@ -8,6 +8,8 @@ from typing import Any, Final, TextIO
 from rich.console import Console as Rich
 from rich.text import Text
 
+from .line import Line
+
 _HIDE, _SHOW, _CLEAR = "\x1b[?25l", "\x1b[?25h", "\x1b[J"
 # terminals that know it show what is between at once; the others ignore it
 _BEGIN, _END = "\x1b[?2026h", "\x1b[?2026l"
@@ -19,7 +21,8 @@ class Region:
 
     def __init__(self, file: TextIO) -> None:
         self.file = file
-        self.rich = Rich(file=file, force_terminal=True, highlight=False, markup=False, emoji=False)
+        self._rich = Rich(file=file, force_terminal=True)
+        self._codes: dict[str, tuple[str, str]] = {"": ("", "")}
         self._drawn: list[int] = []
         self._last = ""
 
@@ -28,7 +31,7 @@ class Region:
         columns, rows = _terminal_size(self.file)
         return max(20, min(columns, WIDEST) - 1), rows
 
-    def draw(self, above: Sequence[Text], live: Sequence[Text]) -> None:
+    def draw(self, above: Sequence[Line], live: Sequence[Line]) -> None:
         """Replace the live lines; nothing is written where nothing changed."""
         block = self._ansi(live)
         if not above and block == self._last:
@@ -44,10 +47,17 @@ class Region:
         self.file.flush()
         self._drawn, self._last = [], ""
 
-    def _ansi(self, lines: Sequence[Text]) -> str:
-        with self.rich.capture() as captured:
-            self.rich.print(Text("\n").join(lines), end="", soft_wrap=True)
-        return captured.get()
+    def _ansi(self, lines: Sequence[Line]) -> str:
+        return "\n".join("".join(self._styled(*part) for part in line.parts) for line in lines)
+
+    def _styled(self, text: str, style: str) -> str:
+        if style not in self._codes:
+            with self._rich.capture() as captured:
+                self._rich.print(Text("|", style), end="")
+            before, _, after = captured.get().partition("|")
+            self._codes[style] = before, after
+        before, after = self._codes[style]
+        return f"{before}{text}{after}"
 
     def _erase(self) -> str:
         """Back to where the live lines began; a terminal that became narrower has wrapped the longer ones."""
@@ -58,10 +68,10 @@ class Region:
 
 
 class Aside:
-    """Stands in for standard error while live lines are shown: what others write there goes to `tell`, in lines."""
+    """Stands in for a stream while live lines are shown: what others write there goes to `tell`, in lines."""
 
     def __init__(self, file: TextIO, tell: Callable[[str], None]) -> None:
-        self._file, self._tell, self._rest = file, tell, ""
+        self.file, self._tell, self._rest = file, tell, ""
 
     def write(self, text: str) -> int:
         """Tell whole lines; the rest waits for its end."""
@@ -79,7 +89,7 @@ class Aside:
             self.write("\n")
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._file, name)
+        return getattr(self.file, name)
 
 
 def _terminal_size(file: TextIO) -> tuple[int, int]:

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from rich.console import Console as Rich
-from rich.text import Text
+from rich.cells import set_cell_size
 
 from .ink import Palette, count, dollars, folded, harmless
+from .line import Line, wrapped
 
 _NARROW: Final = 56  # below, score and cost follow the text instead of standing in columns
 _WIDE: Final = 96  # from here on dollars have a column too
@@ -35,22 +35,23 @@ class Row:
 class Rows:
     """How rows are laid out: alike in every run, so that columns line up."""
 
-    rich: Rich
     palette: Palette
     signs: Mapping[str, str]
 
-    def lines(self, row: Row, width: int, name_width: int = 6) -> list[Text]:
+    def lines(self, row: Row, width: int, name_width: int = 6) -> list[Line]:
         """A row as lines no wider than `width`."""
-        side = self._side(row, width)
-        room = max(10, width - name_width - 8 - (side.cell_len + 2 if side and width >= _NARROW else 0))
-        body = self._body(row)
-        if width < _NARROW and side:
-            body = body + Text("  ") + side
-        wrapped = list(body.wrap(self.rich, room)) or [Text()]
-        lines = [self._begin(row, i, name_width) + line for i, line in enumerate(wrapped)]
-        if width >= _NARROW and side:
-            lines[0] = lines[0] + Text(" " * (width - lines[0].cell_len - side.cell_len)) + side
-        return lines + [self._begin(row, 1, name_width) + line for line in self._why(row, room)]
+        side, name_width = self._side(row, width), min(name_width, width // 4)
+        beside = side.parts != [] and width >= _NARROW
+        room = max(2, width - name_width - 8 - (side.cell_len + 2 if beside else 0))
+        colour = self.palette[row.author] if row.author else ""
+        style = colour if row.kept else f"dim strike {colour}"
+        texts = [(text, style) for text in wrapped(harmless(row.text).strip(), room)] + self._more(
+            row, side, beside, room
+        )
+        lines = [self._begin(row, i, name_width).append(*text) for i, text in enumerate(texts)]
+        if beside:
+            lines[0].right(side, width)
+        return lines
 
     def plain(self, row: Row) -> str:
         """A row as one line without colours."""
@@ -59,40 +60,38 @@ class Rows:
         facts = ", ".join(self._facts(row))
         return f"{head}: {verdict}{folded(row.text)}" + (f" ({facts})" if facts else "")
 
-    def _begin(self, row: Row, line: int, name_width: int) -> Text:
+    def _begin(self, row: Row, line: int, name_width: int) -> Line:
         colour = self.palette[row.author] if row.author else "dim"
-        head = Text()
+        head = Line()
         head.append(f"{row.label if line == 0 else '':>3} ", "dim")
         # a second sign beside the colour, for those who do not see it
         head.append(f"{self.signs['thin' if row.author == 'draft' else 'bar']} ", colour)
         name = folded(row.author) if line == 0 else ""
-        head.append(f"{name[:name_width]:<{name_width}}  ", f"bold {colour}" if row.kept else f"dim {colour}")
+        head.append(f"{set_cell_size(name, name_width)}  ", f"bold {colour}" if row.kept else f"dim {colour}")
         return head
 
-    def _body(self, row: Row) -> Text:
-        colour = self.palette[row.author] if row.author else ""
-        body = Text()
-        body.append(harmless(row.text).strip(), colour if row.kept else f"dim strike {colour}")
-        return body
-
-    def _side(self, row: Row, width: int) -> Text:
+    def _side(self, row: Row, width: int) -> Line:
         """Score and cost, in columns of fixed width."""
         if row.tokens is None and row.score is None:
-            return Text()
-        mark = "rewrite" if row.again else ""
-        if row.score is not None:
-            mark = f"{self.signs['kept' if row.kept else 'rejected']} {row.score:.2f}"
-        side = Text()
-        side.append(f"{mark:<8}", "" if row.kept else "bold")
+            return Line()
+        side = Line(f"{self._verdict(row):<8}", "" if row.kept else "bold")
         side.append(f"{count(row.tokens or 0):>5} tok", "dim")
         if width >= _WIDE and row.nanodollars is not None:
             side.append(f"  {dollars(row.nanodollars):>10}", "dim")
         return side
 
-    def _why(self, row: Row, room: int) -> Iterator[Text]:
-        if row.reason:
-            said = f"rejected: {folded(row.reason)}" if not row.kept else folded(row.reason)
-            yield from Text(said, "italic").wrap(self.rich, room)
+    def _verdict(self, row: Row) -> str:
+        if not row.kept or row.score is not None:
+            sign = self.signs["kept" if row.kept else "rejected"]
+            return sign if row.score is None else f"{sign} {row.score:.2f}"
+        return "rewrite" if row.again else ""
+
+    def _more(self, row: Row, side: Line, beside: bool, room: int) -> list[tuple[str, str]]:
+        """What stands below the text: score and cost where there is no room beside it, and why it was rejected."""
+        facts = [] if beside or not side.parts else [(" ".join(side.plain.split()), "dim")]
+        said = f"rejected: {folded(row.reason)}" if not row.kept else folded(row.reason)
+        why = [(line, "italic") for line in wrapped(said, room)] if row.reason else []
+        return [(line, style) for text, style in facts for line in wrapped(text, room)] + why
 
     def _facts(self, row: Row) -> Iterator[str]:
         if row.score is not None:

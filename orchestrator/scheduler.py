@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from ..backends.model import Model
-from ..strategies.base import Answer, Run
+from ..strategies.base import STATUSES, Answer, Run
 from ..verifiers.base import Problem
-from .graph import Graph, Node
+from .graph import PLACES, Graph, Node
 
 
 @dataclass(slots=True)
@@ -65,30 +65,34 @@ async def _run_node(state: _State, node: Node) -> None:
         state.run.tell("node_skip", node.name, reason=why)
         return
     state.run.tell("node_start", node.name, strategy=node.strategy_name, roles=dict(node.roles))
-    answer = await (_map(state, node) if node.map else _solve(state, node, node.name, state.problem))
+    answer = await (_map(state, node) if node.map else _solve(state, node, state.run, node.name, state.problem))
     state.answers[node.name], state.outcomes[node.name] = answer, answer.status
     state.run.tell("node_end", node.name, cost=answer.cost, status=answer.status)
 
 
-async def _solve(state: _State, node: Node, place: str, problem: Problem, item: str = "") -> Answer:
-    run = replace(state.run, models=_cast(state.run, node))
-    asked = _ask(state, node, problem, item)
+async def _solve(state: _State, node: Node, run: Run, place: str, problem: Problem, item: str = "") -> Answer:
+    run = replace(run, models=_cast(run, node))
+    asked, limits = _ask(state, node, problem, item), None if node.map else node.limits
     async with state.slots:
-        return await run.solve(node.strategy, asked, place, node.limits)
+        return await run.solve(node.strategy, asked, place, limits)
 
 
 async def _map(state: _State, node: Node) -> Answer:
-    """One answer an item; their lines together are the node's."""
+    """One answer an item, all within the node's limits; their lines together are the node's."""
     assert node.map is not None
-    items = _items(state.answers[node.map.node], node.map.attribute)
-    places = [(f"{node.name}-{index}", item) for index, item in enumerate(items)]
-    answers = await state.run.gather(
-        _solve(state, node, place, replace(state.problem, text=item), item) for place, item in places
+    run = state.run.child(node.name, node.limits)
+    items = _items(state.answers.get(node.map.node), node.map.attribute)
+    answers = await run.gather(
+        _solve(state, node, run, str(index), replace(state.problem, text=item), item)
+        for index, item in enumerate(items)
     )
     if not answers:
         return Answer(text="", status="abstained", reason=f"`{node.map.over}` is empty")
-    worst = next((a.status for a in answers if a.status != "answered"), "answered")
-    return Answer(text="\n".join(a.text for a in answers), status=worst, candidates=tuple(answers))
+    worst = max((a.status for a in answers), key=STATUSES.index)
+    spent, roles = run.ledger.spent, run.ledger.spent_by_role()
+    text, bill = "\n".join(a.text for a in answers), dict(run.ledger.bill)
+    answered = Answer(text=text, status=worst, candidates=tuple(answers))
+    return replace(answered, cost=spent, cost_by_role=roles, bill=bill)
 
 
 def _cast(run: Run, node: Node) -> Mapping[str, Model]:
@@ -99,17 +103,17 @@ def _cast(run: Run, node: Node) -> Mapping[str, Model]:
 def _ask(state: _State, node: Node, problem: Problem, item: str) -> Problem:
     if not node.question:
         return problem
-    words = {name: answer.text for name, answer in state.answers.items()}
+    words = dict.fromkeys(state.outcomes, "") | {name: answer.text for name, answer in state.answers.items()}
     words |= {"question": state.problem.text}
     if node.map:
         words[node.map.item] = item
-    text = node.question
-    for name, value in words.items():
-        text = text.replace("{" + name + "}", value)
-    return replace(problem, text=text)
+    # in one pass, so that braces in an answer stay what they are
+    return replace(problem, text=PLACES.sub(lambda place: words.get(place[1], place[0]), node.question))
 
 
-def _items(answer: Answer, attribute: str) -> tuple[str, ...]:
+def _items(answer: Answer | None, attribute: str) -> tuple[str, ...]:
+    if answer is None:  # skipped
+        return ()
     return answer.items if attribute == "items" else tuple(c.text for c in answer.candidates)
 
 
@@ -118,5 +122,7 @@ def _output(state: _State) -> Answer:
     ran = [state.answers[name] for name in state.graph.output if name in state.answers]
     order = ("answered", "exhausted", "abstained", "failed")
     if not ran:
-        return Answer(text="", status="abstained", reason="no output node ran")
+        ended = [(name, state.answers[name]) for name in state.graph.nodes if name in state.answers]
+        lost = [f"`{name}` failed: {answer.reason}" for name, answer in ended if answer.status == "failed"]
+        return Answer(text="", status="failed" if lost else "abstained", reason=lost[0] if lost else "no output ran")
     return min(ran, key=lambda answer: (order.index(answer.status), not answer.text))

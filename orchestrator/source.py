@@ -1,4 +1,4 @@
-"""What a person wrote, a file, options, or both, and where each value of it stands, so that an error can point there."""
+"""What a person wrote, in a file and in options, and where each value stands, so that an error can point there."""
 
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
@@ -55,26 +55,10 @@ class Source:
         """The same with one value set by an option; missing mappings on the way are made. Raises: RecipeError."""
         values = deepcopy(self.values)
         inner: Any = values
-        for depth, key in enumerate(path[:-1]):
-            inner = self._step(inner, key, path[: depth + 1], option)
-        last = self._index(inner, path[-1], path, option) if isinstance(inner, list) else path[-1]
-        inner[last] = value
+        for depth, key in enumerate(path[:-1], start=1):
+            inner = _inside(inner, key, path[:depth], option)
+        inner[_key(inner, path[-1], path, option)] = value
         return replace(self, values=values, places=self._without(path), options={**self.options, path: option})
-
-    def _step(self, inner: Any, key: str | int, path: KeyPath, option: str) -> Any:
-        if isinstance(inner, list):
-            return cast(list[Any], inner)[self._index(cast(list[Any], inner), key, path, option)]
-        if inner.get(key) is None:
-            inner[key] = {}
-        below = inner[key]
-        if not isinstance(below, dict | list):
-            raise RecipeError(f"`{dotted(path)}` is {said(below)}, with nothing inside", file=option)
-        return cast(Any, below)
-
-    def _index(self, inner: list[Any], key: str | int, path: KeyPath, option: str) -> int:
-        if not str(key).isdecimal() or int(key) >= len(inner):
-            raise RecipeError(f"`{dotted(path)}`: the list has {len(inner)} entries, counted from 0", file=option)
-        return int(key)
 
     def _mark(self, path: KeyPath, *, key: bool) -> Mark | None:
         first, second = (self.places.keys, self.places.values) if key else (self.places.values, self.places.keys)
@@ -102,15 +86,15 @@ def read_text(path: Path, *, largest_bytes: int = LARGEST_BYTES) -> str:
     return decode(data, path)
 
 
-def decode(data: bytes, file: str | Path, line: int = 1) -> str:
-    """UTF-8 bytes as text; `line` is the number of their first line. Raises: RecipeError at the first byte that is not."""
+def decode(data: bytes, file: str | Path) -> str:
+    """UTF-8 bytes as text. Raises: RecipeError at the first byte that is not."""
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         before = data[: error.start]
         column = len(before[before.rfind(b"\n") + 1 :].decode("utf-8-sig", "replace")) + 1
         what = f"the byte 0x{data[error.start]:02x} is not UTF-8"
-        at = line + before.count(b"\n")
+        at = 1 + before.count(b"\n")
         raise RecipeError(what, file=file, line=at, column=column, hint="save the file as UTF-8") from None
 
 
@@ -137,3 +121,26 @@ def said(value: object) -> str:
 def dotted(path: KeyPath) -> str:
     """A path of keys as a person writes it: `nodes.solve.with.threshold`."""
     return ".".join(str(part) for part in path)
+
+
+def _inside(inner: Any, key: str | int, path: KeyPath, option: str) -> Any:
+    """What stands under a key, a new mapping where nothing does."""
+    at = _key(inner, key, path, option)
+    if not _is_list(inner) and inner.get(at) is None:
+        inner[at] = {}
+    below = inner[at]
+    if not isinstance(below, dict | list):
+        raise RecipeError(f"`{dotted(path)}` is {said(below)}, with nothing inside", file=option)
+    return cast(Any, below)
+
+
+def _key(inner: Any, key: str | int, path: KeyPath, option: str) -> str | int:
+    if not _is_list(inner):
+        return key
+    if not str(key).isdecimal() or int(key) >= len(inner):
+        raise RecipeError(f"`{dotted(path)}`: the list has {len(inner)} entries, counted from 0", file=option)
+    return int(key)
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, list)

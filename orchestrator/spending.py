@@ -4,11 +4,10 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from rich.text import Text
-
 from ..budget.cost import NANO, Limits
 from ..budget.events import Event
 from .ink import count, dollars, duration
+from .line import Line
 
 
 @dataclass(slots=True)
@@ -23,10 +22,14 @@ class Spending:
     open: dict[int, tuple[str, str]] = field(default_factory=dict[int, tuple[str, str]])
     began: float | None = None
 
+    def restart(self) -> None:
+        """Count from here on."""
+        self.tokens, self.nanodollars, self.began = 0, 0, None
+
     def take(self, event: Event) -> None:
         """Fold a reservation or its outcome in."""
         if self.began is None:
-            self.began = self.clock() - event.t
+            self.began = self.clock()
         if event.kind == "reserve":
             role, purpose = str(event.payload.get("role", "")), str(event.payload.get("purpose", ""))
             self.open[event.id] = role, purpose
@@ -38,7 +41,7 @@ class Spending:
 
     @property
     def seconds(self) -> float:
-        """Since the run began, by the wall clock."""
+        """Since the first event, by the wall clock."""
         return 0.0 if self.began is None else self.clock() - self.began
 
     def spent(self) -> str:
@@ -46,20 +49,22 @@ class Spending:
         dot = f" {self.signs['dot']} "
         return dot.join((f"{count(self.tokens)} tok", dollars(self.nanodollars), duration(self.seconds)))
 
-    def left(self, width: int) -> Text | None:
+    def left(self, width: int) -> Line | None:
         """A bar of the scarcest unit with what is left of each; None without limits."""
         shares = self._shares()
         if not shares:
             return None
         unit = min(shares, key=lambda name: shares[name])
-        words = Text()
+        words = Line()
         for name, text in self._words().items():
-            words.append(f" {self.signs['dot']} " if words else "", "dim")
+            words.append(f" {self.signs['dot']} " if words.parts else "", "dim")
             words.append(text, "bold" if name == unit else "")
         words.append(" left")
-        room = max(4, width - words.cell_len - 10)
+        room = width - words.cell_len - 10
+        if room < 4:
+            return Line("  ").extend(words).cut(width)
         shown = bar(shares[unit], room, self.signs, "#D9659A" if shares[unit] < 0.2 else "#1FA37A")
-        return Text.assemble(("  budget ", "dim"), shown, " ", words)
+        return Line("  budget ", "dim").extend(shown).append(" ").extend(words).cut(width)
 
     def _shares(self) -> dict[str, float]:
         """What is left of each limit, as a share."""
@@ -81,11 +86,11 @@ class Spending:
         return words
 
 
-def bar(share: float, width: int, signs: Mapping[str, str], style: str) -> Text:
+def bar(share: float, width: int, signs: Mapping[str, str], style: str) -> Line:
     """A share from 0 to 1 as a bar."""
     halves = round(min(1.0, max(0.0, share)) * width * 2)
     full = signs["full"] * (halves // 2) + signs["tip"] * (halves % 2)
-    return Text.assemble((full, style), (signs["empty"] * (width - len(full)), "dim"))
+    return Line(full, style).append(signs["empty"] * (width - len(full)), "dim")
 
 
 def _float(value: object) -> float | None:

@@ -29,7 +29,7 @@ _ROWS: Final = (
     "dollars",
     "busy",
 )
-_SUMS: Final = ("generated", "calls")
+_STRONG: Final = ("generated", "dollars")
 _UNKNOWN: Final = ("wasted", "judging", "cached input", "calls")
 
 
@@ -93,7 +93,7 @@ def _batch(solved: Sequence[Solved]) -> Iterator[Text]:
     said = ", ".join(f"{statuses[status]} {status}" for status in STATUSES if statuses[status])
     yield _line("problems", f"{len(solved)}", f" {said}")
     seconds = [one.seconds for one in solved]
-    summed = f" a problem in the median, {duration(sum(seconds))} all together"
+    summed = f" a problem in the median, {duration(sum(seconds))} summed"
     yield _line("time", duration(statistics.median(seconds)), summed)
     tokens = [one.answer.cost.tokens for one in solved]
     yield _line("tokens", count(statistics.median(tokens)), f" a problem in the median, {count(sum(tokens))} in all")
@@ -121,8 +121,8 @@ def _table(usages: Mapping[str, Usage], target: str, alone: Alone | None) -> Tab
     for head, _ in columns:
         table.add_column(head, justify="right", overflow="fold")
     for row, name in enumerate(_ROWS):
-        style = "bold" if name in _SUMS else ""
-        table.add_row(name, *(cells[row] for _, cells in columns), style=style, end_section=name in _SUMS)
+        style = "bold" if name in _STRONG else ""
+        table.add_row(name, *(cells[row] for _, cells in columns), style=style, end_section=name == "generated")
     return table
 
 

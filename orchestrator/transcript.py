@@ -1,17 +1,14 @@
 """One problem as it is solved: steps that are decided scroll away, what is being written stays below with the bill."""
 
-import io
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from rich.console import Console as Rich
-from rich.text import Text
-
 from ..budget.cost import Cost, Limits
 from ..budget.events import Event
 from .ink import Palette, folded
+from .line import Line
 from .remarks import Remark, place, remarks
 from .row import Row, Rows
 from .spending import Spending
@@ -37,7 +34,7 @@ class Transcript:
     def __init__(self, limits: Limits | None, signs: Mapping[str, str]) -> None:
         self.spending = Spending(limits or Limits(), signs)
         self._signs, self._palette = signs, Palette()
-        self._rows = Rows(Rich(file=io.StringIO()), self._palette, signs)
+        self._rows = Rows(self._palette, signs)
         self._done: list[Row | Remark] = []
         self._streams: dict[str, _Stream] = {}
         self._rejected: set[str] = set()
@@ -54,14 +51,16 @@ class Transcript:
         }
 
     def take(self, event: Event) -> None:
-        """Fold one event in."""
+        """Fold one event in; limits are those of one problem, so the next one counts anew."""
+        if event.kind == "problem_start" and not self.spending.open:
+            self.spending.restart()
         self.spending.take(event)
         if take := self._take.get(event.kind):
             take(event)
         if event.kind != "token":
-            self._done += remarks(event, self._signs, self.spending.spent())
+            self._done += remarks(event, self._signs, self.spending.spent)
 
-    def finished(self, width: int) -> list[Text]:
+    def finished(self, width: int) -> list[Line]:
         """Steps and remarks decided since the last call."""
         done, self._done = self._done, []
         return [line for item in done for line in self._lines(item, width)]
@@ -71,40 +70,40 @@ class Transcript:
         done, self._done = self._done, []
         return [item.plain if isinstance(item, Remark) else self._rows.plain(item) for item in done]
 
-    def live(self, width: int, height: int) -> list[Text]:
+    def live(self, width: int, height: int) -> list[Line]:
         """What is being written, what is going on, what is left."""
-        status = [Text(), self._status(width)]
+        status = [Line(), self._status(width)]
         if (left := self.spending.left(width)) is not None:
             status.append(left)
         return (self._writing(width, height - len(status) - 1) + status)[-max(1, height - 1) :]
 
     # -- lines ------------------------------------------------------------------------------------------------
 
-    def _lines(self, item: Row | Remark, width: int) -> list[Text]:
+    def _lines(self, item: Row | Remark, width: int) -> list[Line]:
         if isinstance(item, Row):
             return self._rows.lines(item, width, self._name_width)
-        return list(item.shown(width).wrap(self._rows.rich, width)) or [Text()]
+        return item.lines(width)
 
-    def _writing(self, width: int, room: int) -> list[Text]:
+    def _writing(self, width: int, room: int) -> list[Line]:
         """The ends of the texts that are being written, the rows shared among them."""
-        shown = list(self._streams.values())[: max(1, room)]
-        lines: list[Text] = []
+        room = max(1, room)
+        shown = list(self._streams.values())[:room]
+        lines: list[Line] = []
         for stream in shown:
-            text = "".join(stream.parts[-_TAIL:]).rstrip() + self._signs["cursor"]
+            text = "".join(stream.parts[-_TAIL:])[-width * room :].rstrip() + self._signs["cursor"]
             row = Row(label=stream.label, author=stream.role, text=text, tokens=len(stream.parts))
-            lines += self._rows.lines(row, width, self._name_width)[-max(1, room // len(shown)) :]
+            lines += self._rows.lines(row, width, self._name_width)[-(room // len(shown)) :]
         return lines
 
-    def _status(self, width: int) -> Text:
-        doing, calls, spent = Text("  "), list(self.spending.open.values()), self.spending.spent()
+    def _status(self, width: int) -> Line:
+        doing, calls, spent = Line("  "), list(self.spending.open.values()), Line(self.spending.spent())
         if calls:
             role, purpose = calls[-1]
-            doing.append(folded(role), self._palette[role])
-            doing.append(f" {_VERBS.get(purpose, folded(purpose))}")
+            doing.append(folded(role), self._palette[role]).append(f" {_VERBS.get(purpose, folded(purpose))}")
         if len(calls) > 1:
             doing.append(f", {len(calls)} calls out", "dim")
-        gap = width - doing.cell_len - len(spent)
-        return Text.assemble(doing, " " * gap, spent) if gap >= 2 else Text(f"  {spent}"[:width])
+        fits = doing.cell_len + spent.cell_len + 2 <= width
+        return doing.right(spent, width) if fits else Line("  ").extend(spent).cut(width)
 
     # -- events -----------------------------------------------------------------------------------------------
 
@@ -124,7 +123,7 @@ class Transcript:
         """Answers are no steps; here alone is their text told whole."""
         told, cost, role = event.payload, event.cost or Cost(), str(event.payload.get("role", ""))
         if told.get("purpose") == "answer":
-            self._forget(event.path.partition("/")[2], "/answer/", role)
+            self._forget(event.path, "/answer/", role)
             if text := str(told.get("text", "")):
                 self._done.append(Row(author=role, text=text, tokens=cost.output, nanodollars=cost.nanodollars))
 
@@ -169,10 +168,15 @@ def _row(event: Event, kept: bool, again: bool, score: float | None) -> Row:
         kept=kept,
         again=again,
         score=score,
-        reason="" if kept else str(told.get("reason", "")),
+        reason="" if kept else _why(told),
         tokens=tokens if isinstance(tokens, int) else None,
         nanodollars=event.cost.nanodollars if event.cost else None,
     )
+
+
+def _why(told: Mapping[str, object]) -> str:
+    below = f"below {told['threshold']}" if "threshold" in told else ""
+    return ", ".join(part for part in (str(told.get("reason", "")), below) if part)
 
 
 def _number(index: str) -> str:

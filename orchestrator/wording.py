@@ -44,17 +44,17 @@ def complaint(found: ValidationError, source: Source, at: KeyPath = (), owner: s
 def source_error(error: Mapping[str, Any], source: Source, at: KeyPath, owner: str) -> RecipeError:
     """One of pydantic's errors, in our words."""
     path: KeyPath = (*at, *_clean(error["loc"]))
-    kind = str(error["type"])
+    kind, last = str(error["type"]), path[-1] if path else ""
     called = owner if owner and len(error["loc"]) == 1 else f"`{dotted(path[:-1])}`" if len(path) > 1 else "a recipe"
     if kind == "extra_forbidden":
-        return source.error(path, f"{called} takes no `{path[-1]}`", hint=_spelling(path), key=True)
+        return source.error(path, f"{called} takes no `{last}`", hint=_spelling(path), key=True)
     if kind == "missing":
-        return source.error(path[:-1], f"{called} needs `{path[-1]}`", hint=_example(path))
+        return source.error(path[:-1], f"{called} needs `{last}`", hint=_example(path))
     if kind == "value_error":
-        reason = str(error["ctx"]["error"]).removeprefix(f"{path[-1]}: ")
+        reason = str(error["ctx"]["error"]).removeprefix(f"{last}: ")
         return source.error(path, f"`{dotted(path)}`: {reason}")
     if "[key]" in error["loc"]:
-        return source.error(path, f"`{path[-1]}` is no name", hint="write letters, digits, `_` or `-`", key=True)
+        return source.error(path, f"`{last}` is no name", hint="write letters, digits, `_` or `-`", key=True)
     return source.error(path, f"`{dotted(path)}` takes {_taken(kind, error)}; found {said(error['input'])}")
 
 

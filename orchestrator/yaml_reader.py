@@ -1,8 +1,8 @@
 """YAML text to plain values, with the place of every key and value; nothing in a file can run code or blow up.
 
-Source: YAML 1.2.2, section 10.3 (the core schema), so that `on`, `yes` and dates are text and 1e-3 is a number. Where we
-differ: no tags, no merge keys, one document, keys are texts; aliases are expanded, but never into a circle, nor beyond
-`MOST_VALUES` values or `DEEPEST` levels.
+Source: YAML 1.2.2, section 10.3 (the core schema), so that `on`, `yes` and dates are text and 1e-3 is a number. Where
+we differ: no tags, no merge keys, one document, keys are texts; aliases are expanded, but never into a circle, nor
+beyond `MOST_VALUES` values or `DEEPEST` levels.
 """
 
 import re
@@ -142,7 +142,7 @@ class _Reader:
         return node.value, _mark(event)
 
     def _alias(self, event: AliasEvent, mark: Mark) -> _Node:
-        node = self._anchors.get(event.anchor)
+        node = self._anchors.get(event.anchor or "")
         if node is None:
             self._fail(mark, f"`*{event.anchor}` has no anchor", f"write `&{event.anchor}` before the value it repeats")
         if node.open:
@@ -208,7 +208,8 @@ def _complaint(error: yaml.YAMLError, text: str, file: str) -> RecipeError:
     mark = getattr(marked, "problem_mark", None) or getattr(marked, "context_mark", None)
     problem = str(getattr(marked, "problem", None) or error)
     what = next((plain for found, plain in _PLAINER.items() if problem.startswith(found)), problem)
-    line, column = (mark.line + 1, mark.column + 1) if mark else (None, None)
     began = getattr(marked, "context_mark", None)
     hint = f"{marked.context}, begun in line {began.line + 1}" if mark and began and began is not mark else ""
-    return RecipeError(what, file=file, line=line, column=column, hint=hint)
+    if mark is None:
+        return RecipeError(what, file=file)
+    return RecipeError(what, file=file, line=mark.line + 1, column=mark.column + 1, hint=hint)

@@ -2,9 +2,9 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final, Literal, Protocol, TypeVar
+from typing import Final, Literal, TypeVar
 
 from ..backends.base import Completion
 from ..backends.errors import BackendError
@@ -18,6 +18,9 @@ from ..verifiers.base import Problem, Step
 Status = Literal["answered", "abstained", "exhausted", "failed"]
 STATUSES: Final[tuple[Status, ...]] = ("answered", "abstained", "exhausted", "failed")
 Item = TypeVar("Item")
+
+# one plain async function (problem, run, *, knobs) in `strategies/NAME.py`; its knobs are a recipe's `with:`
+Strategy = Callable[..., Awaitable["Answer"]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,14 +48,6 @@ class Answer:
         """The answer as a list: its lines, without bullets and numbers."""
         lines = (line.strip().lstrip("-*•0123456789.) ").strip() for line in self.text.splitlines())
         return tuple(line for line in lines if line)
-
-
-class Strategy(Protocol):
-    """One plain async function in `strategies/NAME.py`; its keyword-only arguments are a recipe's `with:`."""
-
-    def __call__(self, problem: Problem, run: "Run", /, **knobs: object) -> Awaitable[Answer]:
-        """Answer a problem within a run."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +92,8 @@ class Run:
     def tell(self, kind: Kind, at: str = "", *, cost: Cost | None = None, **payload: object) -> None:
         """Emit an event at this place."""
         if self.trace.live:
-            self.trace.emit(kind, f"{self.path}/{at}" if at else self.path, cost=cost, **payload)
+            path = "/".join(part for part in (self.path, at) if part)
+            self.trace.emit(kind, path, parent=None, cost=cost, **payload)
 
     async def gather(self, work: Iterable[Awaitable[Item]]) -> list[Item]:
         """All results in order; the first failure cancels the rest and is raised as itself, not as a group."""

@@ -9,7 +9,7 @@ is written, from the answer reserve if need be.
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
-from ..backends.base import Context, Sampling
+from ..backends.base import Completion, Context, Sampling
 from ..backends.errors import ContextTooLong
 from ..backends.model import Model
 from ..budget.errors import BudgetExceeded
@@ -43,13 +43,15 @@ class Chain:
     pace: Pace
     context: Context
     steps: list[Step] = field(default_factory=list[Step])
+    open: Step | None = None  # proposed, and neither kept nor rejected yet
     stop: str = ""
     spent: BudgetExceeded | None = None
 
     @classmethod
     def begin(cls, problem: Problem, run: Run, pace: Pace) -> "Chain":
-        """A chain about to think about a problem."""
-        return cls(run, pace, Context.ask(problem.text))
+        """A chain about to think about a problem, or without tokens for it to answer at once."""
+        stop = "" if pace.think_tokens > 0 else "think_tokens"
+        return cls(run, pace, Context.ask(problem.text), stop=stop)
 
     @property
     def kept(self) -> list[Step]:
@@ -69,21 +71,27 @@ class Chain:
         stop = () if pace.step_tokens is None else (pace.delimiter,)
         sampling = Sampling(temperature=pace.temperature, top_p=pace.top_p, max_tokens=cap, stop=stop)
         completion = await model.generate(self.context, sampling, at=f"step-{self.index}")
-        return Step(completion=completion, author=model.name)
+        self.open = Step(completion=completion, author=model.name)
+        return self.open
 
     def reject(self, step: Step, score: Score | None = None) -> None:
         """Throw a proposal away; it stays in the books."""
+        self.open = None
         self._book(replace(step, kept=False, score=score or step.score))
         self.run.ledger.rebook(step.completion.usage, step.author, "think", "wasted")
 
     def keep(self, step: Step) -> None:
         """Let a proposal stand, and see whether it was the last."""
+        self.open = None
         self._book(step)
         self.context = self.context.append(step.completion.piece("think", step.author))
         self.stop = self._ended(step)
 
     async def think(self, write: Callable[["Chain"], Awaitable[Step]]) -> "Chain":
-        """Keep what `write` gives until the chain ends; a spent budget ends it too. Raises: BackendError."""
+        """Keep what `write` gives until the chain ends; a spent budget ends it too. Raises: BackendError.
+
+        A proposal that was still open then, since its judge was refused, does not stand.
+        """
         try:
             while not self.stop:
                 self.keep(await write(self))
@@ -91,14 +99,18 @@ class Chain:
             self.stop, self.spent = "budget", error
         except ContextTooLong:
             self.stop = "context"
+        if self.open:
+            self.reject(self.open)
         return self
 
-    async def answer(self, author: Model | None = None) -> Answer:
-        """Close the thinking and write the answer, by `author` or by whoever wrote the last step.
+    def last_author(self, otherwise: Model) -> Model:
+        """Who wrote the last step that stands, or another where none does."""
+        if not self.kept:
+            return otherwise
+        return next(model for model in self.run.models.values() if model.name == self.kept[-1].author)
 
-        Raises: BudgetExceeded when not even the answer reserve allows one; BackendError.
-        """
-        author = author or self._last_author()
+    async def answer(self, author: Model) -> Answer:
+        """Close the thinking and write the answer; without budget even for that it is empty. Raises: BackendError."""
         sampling = Sampling(temperature=self.pace.temperature, top_p=self.pace.top_p)
         sampling = replace(sampling, max_tokens=self.pace.answer_tokens)
         closed = self.context.then("answer")
@@ -106,14 +118,16 @@ class Chain:
             completion = await author.generate(closed, sampling, at="answer", purpose="answer", final=True)
         except BudgetExceeded as error:
             return Answer(text="", status="exhausted", reason=str(error), steps=tuple(self.steps))
-        return self._read(Answer(text="", completion=completion, steps=tuple(self.steps)), completion.text)
+        return self._read(Answer(text="", completion=completion, steps=tuple(self.steps)), completion)
 
-    def _read(self, answer: Answer, written: str) -> Answer:
-        text = exact.boxed(written)
-        if text is None and answer.completion and answer.completion.stop not in ("length", "budget"):
-            text = written.strip()
+    def _read(self, answer: Answer, completion: Completion) -> Answer:
+        text, cut = exact.boxed(completion.text), completion.stop in ("length", "budget")
+        if text is None and not cut:
+            text = completion.text.strip()
         if self.spent:
             return replace(answer, text=text or "", status="exhausted", reason=str(self.spent))
+        if not text and completion.stop == "budget":
+            return replace(answer, status="exhausted", reason="the budget cut its answer short")
         if not text:
             return replace(answer, status="abstained", reason="it wrote no answer")
         return replace(answer, text=text)
@@ -137,8 +151,3 @@ class Chain:
         if len(texts) > 3 and texts[-4:-2] == texts[-2:]:
             return "alternating"
         return ""
-
-    def _last_author(self) -> Model:
-        if not self.kept:
-            return next(iter(self.run.models.values()))
-        return next(model for model in self.run.models.values() if model.name == self.kept[-1].author)

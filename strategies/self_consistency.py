@@ -11,7 +11,7 @@ from typing import Final
 
 from ..verifiers import numeric
 from ..verifiers.base import Problem
-from .base import Answer, Run, Strategy
+from .base import Answer, Run, Status, Strategy
 from .direct import direct
 
 NEEDS: Final[dict[str, set[str]]] = {}  # those of the strategy that samples
@@ -28,12 +28,12 @@ async def self_consistency(
 ) -> Answer:
     """Sample several answers and take the most frequent.
 
-    n: samples at most. wave: samples drawn at a time. min_agreement: the share of n below which it abstains.
-    strategy: what samples an answer; it should draw at a temperature above 0.
+    n: samples at most. wave: samples drawn at a time, at least one. min_agreement: the share of n below which it
+    abstains. strategy: what samples an answer; it should draw at a temperature above 0.
     """
     candidates: list[Answer] = []
     while len(candidates) < n and not decided(candidates, n, min_agreement):
-        batch = range(len(candidates), min(n, len(candidates) + wave))
+        batch = range(len(candidates), min(n, len(candidates) + max(1, wave)))
         candidates += await run.gather(run.solve(strategy, problem, f"sample-{i}") for i in batch)
     return elect(candidates, n, min_agreement)
 
@@ -73,7 +73,7 @@ def elect(candidates: Sequence[Answer], n: int, min_agreement: float) -> Answer:
     """The winner's answer, or why there is none."""
     votes = tally(candidates)
     if not votes:
-        status = next((c.status for c in candidates if c.status in ("exhausted", "failed")), "abstained")
+        status: Status = next((c.status for c in candidates if c.status in ("exhausted", "failed")), "abstained")
         return Answer(text="", status=status, reason="no sample answered", candidates=tuple(candidates))
     text, agreed = candidates[votes[0].first].text, f"{votes[0].count} of {len(candidates)} agree"
     if votes[0].count / n < min_agreement:

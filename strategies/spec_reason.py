@@ -64,7 +64,7 @@ async def spec_reason(
         return await chain.propose(run.target)  # (4) or the target writes it, unrated
 
     chain = await Chain.begin(problem, run, pace).think(write)
-    return await chain.answer(None if answer_by == "last" else run.model(answer_by))
+    return await chain.answer(chain.last_author(run.draft) if answer_by == "last" else run.model(answer_by))
 
 
 def verifier(run: Run, score: Signal) -> StepVerifier:

@@ -1,6 +1,7 @@
-"""Problems from a file: one JSON object a line with `question`, and optionally `answer` and `id`; other fields are kept.
+"""Problems from a file: one JSON object a line with `question`, and optionally `answer` and `id`.
 
-Byte-order mark, Windows line ends and blank lines are fine. Without an id a problem is called after its line, `p12`.
+Other fields are kept. Byte-order mark, Windows line ends and blank lines are fine. Without an id a problem is called
+after its line, `p12`.
 """
 
 import json
@@ -93,7 +94,7 @@ def _object(raw: bytes, file: str, number: int) -> dict[str, Any]:
         text = raw.decode("utf-8")
         value: object = json.loads(text)
         json.dumps(value, ensure_ascii=False).encode("utf-8")  # refuses half of a surrogate pair
-    except UnicodeError as error:
+    except (UnicodeDecodeError, UnicodeEncodeError) as error:
         hint = "save the file as UTF-8"
         raise BadLine(f"is not UTF-8: {error.reason}", file=file, line=number, hint=hint) from None
     except json.JSONDecodeError as error:
@@ -122,5 +123,5 @@ def _meant(fields: Mapping[str, object]) -> str:
 
 
 def _kind(value: object) -> str:
-    names = {dict: "an object", list: "a list", str: "a text", bool: "true or false", type(None): "null"}
-    return names.get(type(value), "a number")
+    names = {"dict": "an object", "list": "a list", "str": "a text", "bool": "true or false", "NoneType": "null"}
+    return names.get(type(value).__name__, "a number")

@@ -60,6 +60,6 @@ def _problem(drawn: WordProblem) -> Problem:
 
 
 _TASKS: Final[Mapping[str, Task]] = {
-    "word_problems": Task("Who has how many: small sums in plain sentences, in order.", _worded(word_problems.STANDARD)),
+    "word_problems": Task("Who has how many: small sums in plain sentences.", _worded(word_problems.STANDARD)),
     "word_problems_shuffled": Task("The same with the sentences in any order.", _worded(word_problems.HARD)),
 }

@@ -52,17 +52,18 @@ class Check:
             return
         self.due += self.every
         if trainer.rank == 0:
-            line = self.measure(trainer)
+            model = trainer.snapshot()
+            line = {"tokens": trainer.tokens, **self.measure(model)}
             append(trainer.folder / "checks.jsonl", line)
             print(line, flush=True)
-            self.publish(trainer.model)
+            self.publish(model)
 
-    def measure(self, trainer: Trainer) -> dict[str, float]:
+    def measure(self, model: Qwen3) -> dict[str, float]:
         began = time.monotonic()
-        right = answered(trainer.model, self.encoder, self.problems)
-        line = {"tokens": trainer.tokens, "accuracy": sum(right) / len(right)}
+        right = answered(model, self.encoder, self.problems)
+        line = {"accuracy": sum(right) / len(right)}
         if self.draft is not None:
             self.steps = self.steps or own_steps(self.draft, self.encoder, self.problems)
-            scores = [-rating.expected for rating in rated(trainer.model, self.encoder, self.steps)]
+            scores = [-rating.expected for rating in rated(model, self.encoder, self.steps)]
             line["rating_auroc"] = round(auroc(scores, [step.wrong for step in self.steps]), 4)
         return line | {"check_s": round(time.monotonic() - began, 1)}

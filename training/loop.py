@@ -48,7 +48,9 @@ class Trainer:
         self.world = dist.get_world_size() if dist.is_initialized() else 1
         self.rank = dist.get_rank() if dist.is_initialized() else 0
         self.model = initialised(Qwen3(job.config), job.seed)
-        self.body = torch.compile(self.model.model, dynamic=True) if job.compiled else self.model.model
+        if job.compiled:
+            for layer in self.model.model.layers:  # one by one: they share one graph, which is soon compiled
+                layer.compile(dynamic=True)
         self.optimizer = Optimizer(self.model, job.muon_rate, job.adam_rate)
         self.parameters = list(self.model.parameters())
         self.tokens, self.step, self.seconds, self.cursor = 0, 0, 0.0, Cursor()
@@ -116,7 +118,7 @@ class Trainer:
         """Negative log-likelihood wherever something is to be learned: [n]."""
         cos, sin = self.model.turns(batch.positions)
         with torch.autocast("cpu", torch.bfloat16, enabled=self.job.bf16):
-            hidden = self.body(batch.ids, cos, sin, batch.attend, None, mix)  # [B, T, d]
+            hidden = self.model.model(batch.ids, cos, sin, batch.attend, None, mix)  # [B, T, d]
         learn = batch.weights > 0
         return F.cross_entropy(
             self.model.logits(hidden[learn].float()), batch.targets[learn], reduction="none"
@@ -135,6 +137,12 @@ class Trainer:
         ):
             p.grad = part.view_as(p)
         return [float(x) for x in counts]
+
+    def snapshot(self) -> Qwen3:
+        """A plain copy, for reading with."""
+        copy = Qwen3(self.job.config)
+        copy.load_state_dict(self.model.state_dict())
+        return copy.eval()
 
     def save(self) -> None:
         """Write aside, then rename: a checkpoint is whole or absent."""

@@ -16,14 +16,14 @@ STEPS, A, B, C = 5, 3.4445, -4.7750, 2.0315  # the quintic of the source
 
 
 def orthogonalise(g: Tensor) -> Tensor:
-    """Singular values to about one: g [n, rows, columns] -> the same shape."""
-    x = g / (g.norm(dim=(-2, -1), keepdim=True) + 1e-7)
+    """Singular values to about one: g [n, rows, columns] -> the same shape; in bf16, which is all the precision it needs."""
+    x = (g / (g.norm(dim=(-2, -1), keepdim=True) + 1e-7)).bfloat16()
     tall = x.size(-2) > x.size(-1)
     x = x.mT if tall else x
     for _ in range(STEPS):
         gram = x @ x.mT  # [n, small, small]
         x = A * x + (B * gram + C * gram @ gram) @ x
-    return x.mT if tall else x
+    return (x.mT if tall else x).to(g.dtype)
 
 
 class Muon:

@@ -41,6 +41,7 @@ class Settings:
     own_problems: int = 8_000
     check_every: int = 3_000_000
     compiled: bool = True
+    save_every: float = 120.0
     publish: Path | None = None
 
     @property
@@ -56,12 +57,22 @@ class Settings:
 
 
 def draft_job(settings: Settings) -> Job:
-    shared = {"seed": settings.seed, "compiled": settings.compiled, "bf16": True}
+    shared = {
+        "seed": settings.seed,
+        "compiled": settings.compiled,
+        "bf16": True,
+        "save_every_s": settings.save_every,
+    }
     return Job(config=sizes.DRAFT, tokens=settings.draft_tokens, batch_tokens=1536, floor=0.01, **shared)
 
 
 def target_job(settings: Settings) -> Job:
-    shared = {"seed": settings.seed + 1, "compiled": settings.compiled, "bf16": True}
+    shared = {
+        "seed": settings.seed + 1,
+        "compiled": settings.compiled,
+        "bf16": True,
+        "save_every_s": settings.save_every,
+    }
     return Job(config=sizes.TARGET, tokens=settings.target_tokens, batch_tokens=3072, **shared)
 
 
@@ -97,7 +108,7 @@ def train(trainer: Trainer, settings: Settings, role: str, draft: Qwen3 | None) 
     if not ended:
         raise KeyboardInterrupt
     if trainer.rank == 0:
-        publish(trainer.model)
+        publish(trainer.snapshot())
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +128,7 @@ class Publisher:
         generation = {"eos_token_id": model.config.eos_token_id, "pad_token_id": model.config.pad_token_id}
         (aside / "generation_config.json").write_text(json_text({"_from_model_config": True, **generation}))
         for file in sorted(aside.iterdir()):  # file by file: what else lies in the folder stays
+            file.chmod(0o644)
             os.replace(file, folder / file.name)
         aside.rmdir()
 
@@ -238,6 +250,12 @@ def parser() -> argparse.ArgumentParser:
         type=int,
         default=d.check_every,
         help="tokens between small evaluations (default: %(default)s)",
+    )
+    add(
+        "--save-every",
+        type=float,
+        default=d.save_every,
+        help="seconds between checkpoints (default: %(default)s)",
     )
     add("--eager", action="store_true", help="do not compile: slower, but starts at once")
     return parser

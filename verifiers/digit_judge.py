@@ -38,10 +38,11 @@ class DigitJudge:
 
 def read(logprobs: Mapping[str, float], reading: Reading) -> tuple[float, float]:
     """The score in [0, 9], and the share of probability that was on digits; without any, 0 and 0."""
-    weights = [math.exp(logprobs.get(digit, -math.inf)) for digit in DIGITS]
-    mass = sum(weights)
-    if mass == 0:
+    found = [logprobs.get(digit, -math.inf) for digit in DIGITS]
+    if (peak := max(found)) == -math.inf:
         return 0.0, 0.0
+    mass = sum(math.exp(logprob) for logprob in found)
     if reading == "greedy":
-        return float(max(range(10), key=weights.__getitem__)), mass
-    return sum(digit * weight for digit, weight in enumerate(weights)) / mass, mass
+        return float(found.index(peak)), mass
+    weights = [math.exp(logprob - peak) for logprob in found]  # by the peak, so that none underflows to silence
+    return min(9.0, sum(digit * weight for digit, weight in enumerate(weights)) / sum(weights)), mass

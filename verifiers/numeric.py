@@ -11,8 +11,11 @@ from typing import Final
 
 from . import exact
 
-_NUMBER: Final = r"[-+]?(?:\d{1,3}(?:[,\u202f\u00a0 ]\d{3})+|\d+)?(?:\.\d+)?(?:[eE][-+]?\d{1,3})?"
-_LATEX: Final = re.compile(r"\\[dt]?frac\{([^{}]+)\}\{([^{}]+)\}")
+_LONGEST: Final = 1000  # characters; beyond it nobody means a number, and reading one takes long
+_WHOLE: Final = r"(?:\d{1,3}(?:[,\u202f\u00a0 ]\d{3})+|\d+)"
+_NUMBER: Final = rf"[-+]?(?:{_WHOLE}(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d{{1,3}}(?!\d))?"
+_LATEX: Final = re.compile(r"(?<![\d.,])(\d+)? ?\\[dt]?frac ?(?:\{([^{}]+)\}\{([^{}]+)\}|(\d)(\d))")
+_SPACING: Final = re.compile(r"\\[!,;:]")
 _PARSE: Final = re.compile(rf"^(?P<before>[$€£]?)\s*(?P<a>{_NUMBER})(?:\s*/\s*(?P<b>{_NUMBER}))?\s*(?P<after>[^\d]*)$")
 
 
@@ -32,9 +35,11 @@ def key(answer: str) -> str:
 
 def quantity(answer: str) -> tuple[Fraction, str] | None:
     """The number and its unit ("" without one), or None where there is no single number."""
-    minus = exact.normal(answer).replace("\u2212", "-").replace("\\%", "%")
-    match = _PARSE.match(_LATEX.sub(r"\1/\2", minus))
-    if match is None or not any(sign.isdigit() for sign in match["a"]):
+    if len(answer) > _LONGEST:
+        return None
+    plain = exact.normal(answer).replace("\u2212", "-").replace("\\%", "%").replace("{,}", ",")
+    match = _PARSE.match(_LATEX.sub(_one_line, _SPACING.sub("", plain)))
+    if match is None:
         return None
     value = _fraction(match["a"])
     if match["b"]:
@@ -43,6 +48,16 @@ def quantity(answer: str) -> tuple[Fraction, str] | None:
             return None
         value /= divisor
     return value, _unit(match["before"], match["after"])
+
+
+def _one_line(match: re.Match[str]) -> str:
+    r"""`\frac{a}{b}` as a/b; a mixed number, as one fraction; where neither is meant, as it stood."""
+    whole, above, below = match[1], match[2] or match[4], match[3] or match[5]
+    if not whole:
+        return f"{above}/{below}"
+    if not (above.isdecimal() and below.isdecimal()):
+        return match[0]
+    return f"{int(whole) * int(below) + int(above)}/{below}"
 
 
 def _fraction(digits: str) -> Fraction:

@@ -14,12 +14,14 @@ import torch
 from ...budget.cost import Cost
 from ..base import Capabilities, Completion, Context, Likelihood, NextToken, OnToken, Piece, Sampling
 from ..dialect import Dialect
-from ..errors import Cancelled, ContextTooLong
+from ..errors import Cancelled, ContextTooLong, NotAModel
 from .checkpoint import Checkpoint
 from .engine import Engine
 from .jobs import Generation, Job, Peek, Score
 
 Device = Literal["auto", "cpu", "cuda"]
+Precision = Literal["float32", "float64"]
+_PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
 
 
 class LocalBackend:
@@ -33,8 +35,8 @@ class LocalBackend:
         self,
         where: str,
         *,
-        device: Device | str = "auto",
-        dtype: str = "float32",
+        device: Device = "auto",
+        dtype: Precision = "float32",
         dialect: Dialect | None = None,
         max_batch: int = 64,
         cache_bytes: int = 1 << 30,
@@ -42,8 +44,8 @@ class LocalBackend:
         checkpoint = Checkpoint.open(where)
         self.where = where
         self.dialect = dialect or checkpoint.dialect()
-        place = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
-        model = checkpoint.model().to(place, getattr(torch, dtype))
+        place = _place(where, device)
+        model = checkpoint.model().to(place, _PRECISIONS[dtype])
         self._ends = checkpoint.ends(self.dialect)
         self._tokens = checkpoint.tokens
         self._engine = Engine(model, place, max_batch=max_batch, cache_bytes=cache_bytes)
@@ -81,7 +83,8 @@ class LocalBackend:
 
     async def score(self, context: Context, continuation: Piece) -> Likelihood:
         """Log-probabilities of a continuation's tokens. Raises: ContextTooLong, Cancelled, EngineFailed."""
-        following = self._tokens.piece(continuation)
+        closing = self._tokens.encode(self.dialect.think_end) if continuation.stop == "think_end" else ()
+        following = (*self._tokens.piece(continuation), *closing)
         job = Score(self._prompt(context.then(continuation.part), len(following)), following)
         await self._finish([job])
         return Likelihood(logprobs=tuple(job.logprobs), usage=job.usage)
@@ -134,3 +137,9 @@ class LocalBackend:
             entropies=tuple(job.entropies) if job.sampling.entropies else None,
             exactness="exact",
         )
+
+
+def _place(where: str, device: Device) -> torch.device:
+    if device == "cuda" and not torch.cuda.is_available():
+        raise NotAModel(f"`{where}` asks for cuda, and torch sees none here", hint="use device: auto or cpu")
+    return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)

@@ -71,6 +71,7 @@ class PrefixCache:
         """Cut a node in two; both parts are copied, so that evicting one frees its memory."""
         upper = Node(node.ids[:common], _copy(node.kv[:, :, :, :common]), node.start, node.parent)
         upper.used = node.used
+        node.used -= 1  # only the upper part is wanted now
         self._siblings(node.parent)[upper.ids[0]] = upper
         node.ids, node.kv = node.ids[common:], _copy(node.kv[:, :, :, common:])
         node.start, node.parent = node.start + common, upper

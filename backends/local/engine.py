@@ -7,7 +7,7 @@ that samples of one question pay for it once.
 
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
 from contextlib import contextmanager
@@ -24,6 +24,7 @@ from .jobs import Generation, Job
 from .qwen3 import MASKED, Qwen3
 from .rows import Rows
 from .sampling import pick
+from .threads import keep_to_one_thread
 
 CHUNK = 512  # tokens of one sequence read in one pass, so that masks and activations stay small
 PASS = 8192  # tokens of all sequences read in one pass
@@ -54,7 +55,8 @@ class Engine:
             if self.closed:
                 raise EngineFailed("the engine is closed", hint="make a new backend")
             if self._thread is None:
-                self._thread = _start(self._serve, single=self._small)
+                self._thread = threading.Thread(target=self._serve, name="headgate-local", daemon=True)
+                self._thread.start()
             self._inbox.put(job)
 
     def stop(self) -> None:
@@ -73,6 +75,8 @@ class Engine:
         self.rows = Rows(self.model.config, self.device, self.rows.cells.dtype)
 
     def _serve(self) -> None:
+        if self._small:
+            keep_to_one_thread()
         with torch.inference_mode():
             while self._receive():
                 try:
@@ -123,8 +127,10 @@ class Engine:
     def _prefill(self, joined: list[tuple[Job, int, list[Tensor]]]) -> None:
         """Read the prompts of new jobs, and write the first token of those that write."""
         first = len(self._running)
-        for job, held, parts in sorted(joined, key=lambda seat: seat[1] - len(seat[0].ids)):
-            self._seat(job, held, parts)
+        seats = sorted(joined, key=lambda seat: seat[1] - len(seat[0].ids))
+        self._running += [job for job, _, _ in seats]  # all of them before anything can fail under one
+        for row, (job, held, parts) in enumerate(seats, first):
+            self._seat(row, job, held, parts)
         for start, stop in self._groups(first):
             self._read(start, self._running[start:stop])
         for row in range(first, len(self._running)):
@@ -135,10 +141,8 @@ class Engine:
             with _timed(begun):
                 self._choose(begun, torch.stack([job.logits for job in begun if job.logits is not None]))
 
-    def _seat(self, job: Job, held: int, parts: list[Tensor]) -> None:
-        """The next row, filled with what is held of the job's tokens."""
-        row = len(self._running)
-        self._running.append(job)
+    def _seat(self, row: int, job: Job, held: int, parts: list[Tensor]) -> None:
+        """Fill a row with what is held of the job's tokens."""
         self.rows.reserve(row + 1, len(job.ids))
         self.rows.load(row, parts)
         known = self._known.get(tuple(job.ids)) if job.read_from == len(job.ids) - 1 else None
@@ -165,19 +169,19 @@ class Engine:
     def _read(self, first: int, jobs: list[Job]) -> None:
         while width := min(CHUNK, max(job.unread for job in jobs)):
             with _timed(jobs):
-                hidden = self._forward(first, jobs, width)  # [B, T, d]
-                for job, states in zip(jobs, hidden, strict=True):
-                    self._hand_over(job, states[: job.unread])
+                states = self._forward(first, jobs, width)  # [B, T, d]
+                spans = [job.advance(min(width, job.unread)) for job in jobs]
+                wanted = [row[span] for row, span in zip(states, spans, strict=True)]
+                logits = self.model.logits(torch.cat(wanted)).float()  # [n, V]
+                parts = torch.split(logits, [len(row) for row in wanted])
+                for job, part in zip(jobs, parts, strict=True):
+                    self._hand_over(job, part)
 
-    def _hand_over(self, job: Job, states: Tensor) -> None:
-        """Give a job the logits that it wants of the positions just read; states [n, d]."""
-        before, job.length = job.length, job.length + len(states)
-        job.input += len(states)
-        if len(states) == 0 or job.length <= job.read_from:
+    def _hand_over(self, job: Job, logits: Tensor) -> None:
+        """Give a job what it asked for of the tokens just read; logits [n, V]."""
+        if len(logits) == 0:
             return
-        wanted = max(job.read_from, before)
-        logits = self.model.logits(states[wanted - before :]).float()  # [n, V]
-        job.read(wanted, logits)
+        job.read(job.length - len(logits), logits)
         if job.length == len(job.ids):
             self._remember(job, logits[-1].clone())
 
@@ -205,8 +209,8 @@ class Engine:
         self.rows.reserve(first + len(jobs), max(starts) + width)
         self.rows.aim(first, starts, places)
         keys = torch.arange(max(starts) + width, device=self.device)  # [S]
-        hidden = (keys > places[:, None, :, None]) * MASKED  # [B, 1, T, S]
-        return cast(Tensor, self.model(ids, places, hidden.to(self.rows.cells.dtype), self.rows))
+        mask = (keys > places[:, None, :, None]) * MASKED  # [B, 1, T, S]
+        return cast(Tensor, self.model(ids, places, mask.to(self.rows.cells.dtype), self.rows))
 
     def _choose(self, jobs: Sequence[Generation], logits: Tensor) -> None:
         """The next token of each job; logits [B, V]."""
@@ -248,31 +252,13 @@ class Engine:
 
 
 @contextmanager
-def _timed(jobs: Sequence[Job]) -> Iterator[None]:
+def _timed(jobs: Sequence[Job]) -> Generator[None]:
     """Share the time of what happens inside equally among the rows of a pass."""
     begun = perf_counter()
     yield
     share = (perf_counter() - begun) / max(len(jobs), 1)
     for job in jobs:
         job.seconds += share
-
-
-def _start(serve: Callable[[], None], single: bool) -> threading.Thread:
-    """The worker; torch counts threads per thread, but passes a new count on, so the caller's is set again after."""
-    before, ready = torch.get_num_threads(), threading.Event()
-
-    def run() -> None:
-        if single:
-            torch.set_num_threads(1)
-        ready.set()
-        serve()
-
-    thread = threading.Thread(target=run, name="headgate-local", daemon=True)
-    thread.start()
-    ready.wait()
-    if single:
-        torch.set_num_threads(before)
-    return thread
 
 
 def _bytes_per_token(model: Qwen3, size: int) -> int:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ...budget.cost import Cost
 from ..base import OnToken, Sampling, Stop, Token
-from .sampling import Draw, Pick, entropy
+from .sampling import Draw, Pick, entropy, numbers
 from .tokens import Tokens
 
 
@@ -51,6 +51,12 @@ class Job:
             seconds=self.seconds,
         )
 
+    def advance(self, count: int) -> slice:
+        """So many more tokens stand in its row; returns which of them it wants the logits of."""
+        before, self.length = self.length, self.length + count
+        self.input += count
+        return slice(min(max(self.read_from - before, 0), count), count)
+
     def read(self, first: int, logits: Tensor) -> None:
         """Logits [n, V] of the positions from `first` on."""
         raise NotImplementedError
@@ -82,7 +88,7 @@ class Peek(Job):
         self.output = 1
         self.entropy = float(entropy(logs))
         asked = [token for tokens in self.spellings.values() for token in tokens]
-        values = iter(logs[torch.tensor(asked, dtype=torch.long, device=logs.device)].tolist())
+        values = iter(numbers(logs[torch.tensor(asked, dtype=torch.long, device=logs.device)]))
         for text, tokens in self.spellings.items():
             self.logprobs[text] = _log_sum([next(values) for _ in tokens])
 
@@ -98,7 +104,7 @@ class Score(Job):
         """Keep the log-probability of each following token."""
         following = torch.tensor(self.ids[first + 1 : first + 1 + len(logits)], device=logits.device)
         logs = logits[: len(following)].log_softmax(-1)
-        self.logprobs += logs.gather(1, following[:, None])[:, 0].tolist()
+        self.logprobs += numbers(logs.gather(1, following[:, None])[:, 0])
 
 
 class Generation(Job):

@@ -49,13 +49,18 @@ def pick(logits: Tensor, draws: Sequence[Draw]) -> list[Pick]:
         if rows := [row for row in warm if _cuts(draws[row].sampling) is cut]:
             tokens[rows] = _draw(logits[rows], [draws[row] for row in rows], cut)
     chosen = logs.gather(1, tokens[:, None])[:, 0]
-    columns = tokens.tolist(), chosen.tolist(), entropy(logs).tolist()
-    return [Pick(*row) for row in zip(*columns, strict=True)]
+    columns = zip(numbers(tokens), numbers(chosen), numbers(entropy(logs)), strict=True)
+    return [Pick(int(token), logprob, nats) for token, logprob, nats in columns]
 
 
 def entropy(logs: Tensor) -> Tensor:
     """Natural log-probabilities [..., V] -> nats [...]."""
     return -(logs.exp() * logs).sum(-1)
+
+
+def numbers(values: Tensor) -> list[float]:
+    """A vector as Python's own numbers."""
+    return values.tolist()  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
 
 
 def _cuts(sampling: Sampling) -> bool:

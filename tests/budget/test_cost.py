@@ -1,9 +1,10 @@
 from decimal import Decimal
 
 import pytest
-from headgate.budget.cost import Cost, Limits, parse_amount
 from hypothesis import given
 from hypothesis import strategies as st
+
+from headgate.budget.cost import Cost, Limits, parse_amount
 
 COUNT = st.integers(0, 10**6)
 COSTS = st.builds(
@@ -81,7 +82,23 @@ def test_an_amount_is_read_as_people_write_it(written: int | float | str | Decim
 
 @pytest.mark.parametrize(
     "written",
-    ["", "k", "-1", "nan", "inf", "-inf", "sNaN", "ten", "1kk", "1 2", "--1", "$", float("nan"), float("inf"), -0.5],
+    [
+        "",
+        "k",
+        "-1",
+        "nan",
+        "inf",
+        "-inf",
+        "sNaN",
+        "ten",
+        "1kk",
+        "1 2",
+        "--1",
+        "$",
+        float("nan"),
+        float("inf"),
+        -0.5,
+    ],
 )
 def test_what_is_no_amount_is_refused_with_the_right_spelling(written: str | float) -> None:
     with pytest.raises(ValueError, match="write"):
@@ -110,11 +127,18 @@ def test_any_text_is_an_amount_or_a_value_error(text: str) -> None:
 
 
 def test_limits_read_a_whole_budget() -> None:
-    limits = Limits.of({"tokens": "20k", "output": 500, "tool_calls": {"search": 3}, "dollars": 0.05, "seconds": "60"})
+    limits = Limits.of(
+        {"tokens": "20k", "output": 500, "tool_calls": {"search": 3}, "dollars": 0.05, "seconds": "60"}
+    )
     assert limits == Limits(
         tokens=20_000, output=500, tool_calls={"search": 3}, dollars=Decimal("0.05"), seconds=60.0
     )
-    assert limits.caps() == {"tokens": 20_000, "output": 500, "tool_calls.search": 3, "nanodollars": 50_000_000}
+    assert limits.caps() == {
+        "tokens": 20_000,
+        "output": 500,
+        "tool_calls.search": 3,
+        "nanodollars": 50_000_000,
+    }
 
 
 def test_none_is_no_limit() -> None:

@@ -1,11 +1,12 @@
 from fractions import Fraction
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from headgate.budget import prices
 from headgate.budget.cost import Cost
 from headgate.budget.prices import Price
-from hypothesis import given
-from hypothesis import strategies as st
 
 SONNET = Price.of({"input": 3.00, "cached_input": 0.30, "cache_write": 3.75, "output": 15.00})
 COUNT = st.integers(0, 10**7)
@@ -24,7 +25,10 @@ PRICES = st.builds(
         (Cost(cache_write=1_000_000), 3_750_000_000),
         (Cost(output=1_000_000), 15_000_000_000),
         (Cost(output=1_000_000, reasoning=900_000), 15_000_000_000),
-        (Cost(input=1000, cached_input=9000, cache_write=200, output=500), 3_000_000 + 2_700_000 + 750_000 + 7_500_000),
+        (
+            Cost(input=1000, cached_input=9000, cache_write=200, output=500),
+            3_000_000 + 2_700_000 + 750_000 + 7_500_000,
+        ),
     ],
 )
 def test_a_call_is_priced_by_class_and_reasoning_is_not_paid_twice(cost: Cost, nanodollars: int) -> None:
@@ -64,7 +68,9 @@ def test_pricing_fills_in_the_price_and_nothing_else() -> None:
 
 def test_rates_that_a_row_lacks_are_those_of_fresh_input() -> None:
     price = Price.of({"input": 2, "output": 8})
-    assert (price.input, price.cached_input, price.cache_write, price.output) == (2_000_000,) * 3 + (8_000_000,)
+    assert (price.input, price.cached_input, price.cache_write, price.output) == (2_000_000,) * 3 + (
+        8_000_000,
+    )
 
 
 def test_a_free_model_costs_nothing() -> None:

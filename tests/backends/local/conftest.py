@@ -16,7 +16,16 @@ from headgate.backends.local.backend import LocalBackend
 from headgate.backends.local.qwen3 import Qwen3, Qwen3Config
 
 SPECIAL = ["<|pad|>", "<|im_start|>", "<|im_end|>", "<think>", "</think>"]
-MERGES = [("\n", "\n"), (".", "\n\n"), (".\n\n", "\n"), ("a", "b"), ("c", "d"), ("ab", "cd"), (" ", "7"), ("e", "f")]
+MERGES = [
+    ("\n", "\n"),
+    (".", "\n\n"),
+    (".\n\n", "\n"),
+    ("a", "b"),
+    ("c", "d"),
+    ("ab", "cd"),
+    (" ", "7"),
+    ("e", "f"),
+]
 WORDS = {"judge": "Rate.", "judge_prefill": "", "instruction": ""}
 VOCABULARY = 320
 
@@ -66,7 +75,8 @@ def random_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random Qwen3 with grouped heads and a context of 256."""
     with torch.random.fork_rng():
         torch.manual_seed(7)
-        model = Qwen3(shape())
+        model = Qwen3(shape(tie_word_embeddings=False))
+        torch.nn.init.normal_(model.lm_head.weight, std=0.5)
     return write(tmp_path_factory.mktemp("random"), model)
 
 

@@ -1,10 +1,10 @@
-"""A batch's folder: the recipe as resolved, every event, and one line for each problem as it ends, so that nothing is lost."""
+"""A batch's folder: the recipe as resolved, every event, and a line for each problem as soon as it ends."""
 
 import json
 import os
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, TextIO, cast
 
@@ -17,6 +17,8 @@ from .records import line, solved_line
 RECIPE: Final = "recipe.yaml"
 EVENTS: Final = "events.jsonl"
 ANSWERS: Final = "answers.jsonl"
+CODES: Final = {"answered": 0, "abstained": 1, "exhausted": 3, "failed": 4}
+WRONG_INPUT: Final = 2
 
 
 class Folder:
@@ -107,9 +109,7 @@ def new_folder(recipe: Recipe) -> Path:
     return next(path for name in names if not (path := Path("runs") / name).exists())
 
 
-def exit_code(statuses: Iterable[str], bad_lines: Sequence[object] = ()) -> int:
+def exit_code(statuses: Iterable[str], bad_lines: int = 0) -> int:
     """The worst of how problems ended: 0 answered, 1 abstained, 2 wrong input, 3 exhausted, 4 failed."""
-    codes = {"answered": 0, "abstained": 1, "exhausted": 3, "failed": 4}
-    return max((codes[status] for status in statuses), default=0) or 0 if not bad_lines else max(
-        2, *(codes[status] for status in statuses)
-    )
+    codes = [CODES[status] for status in statuses]
+    return max([*codes, WRONG_INPUT] if bad_lines else codes, default=0)
