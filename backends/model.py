@@ -110,6 +110,10 @@ class Model:
         """The context with this model's own request to rate the last step."""
         return self.backend.judge(context)
 
+    def room(self, context: Context) -> int:
+        """How many tokens this model can still read or write after a context."""
+        return self.backend.capabilities.max_context - self.backend.count(context)
+
     # -- metering ---------------------------------------------------------------------------------------------
 
     def _bound(self, context: Context, most: int, n: int, *, fixed: bool = False) -> Bound:

@@ -91,9 +91,7 @@ def graph(recipe: Recipe) -> Graph:
     try:
         return Graph(recipe.nodes.values(), recipe.output)
     except GraphError as error:
-        path: KeyPath = ("nodes", error.node) if error.node else ("output",)
-        for part in ("map", "needs") if "circle" in error.what or "list" in error.what else ():
-            path = (*path[:2], part) if recipe.source.has((*path[:2], part)) else path
+        path = _blamed(recipe, error)
         raise recipe.source.error(path, error.what, hint=error.hint, key=len(path) == 2) from None
 
 
@@ -105,6 +103,16 @@ def tool_names() -> tuple[str, ...]:
 
 
 # -- reading a recipe's parts ---------------------------------------------------------------------------------
+
+
+def _blamed(recipe: Recipe, error: GraphError) -> KeyPath:
+    """The key to look at: of the node that the error names, the one that its words are about."""
+    if error.node is None:
+        return ("output",)
+    about = {"circle": ("map", "needs"), "is no list": ("map",), "quotes": ("question",)}
+    keys = next((keys for word, keys in about.items() if word in error.what), ())
+    written = [key for key in keys if recipe.source.has(("nodes", error.node, key))]
+    return ("nodes", error.node, *written[-1:])
 
 
 def _named(recipe: Recipe) -> Iterable[tuple[KeyPath, str]]:

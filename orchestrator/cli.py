@@ -1,9 +1,9 @@
 """The command line: `headgate run check show list schema tasks`. What is slow is imported when it is used."""
 
-import errno
 import os
 import shlex
 import sys
+from contextlib import suppress
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any, Final, cast
@@ -43,6 +43,7 @@ _RUN_EXAMPLES: Final = f"""
 A batch keeps recipe.yaml, events.jsonl and answers.jsonl in its folder: each problem a line, as soon as it ends.
 {_EXIT}"""
 INTERRUPTED: Final = 130
+FAILED: Final = 4
 _CHANGE: Final = "Changes to the recipe"
 _BATCH: Final = "A file of problems"
 
@@ -70,10 +71,9 @@ class _Group(TyperGroup):
             _hush()
             raise typer.Exit(0) from None
         except OSError as error:
-            if error.errno == errno.EPIPE or error.filename is None:
-                raise
-            _complain(f"{error.filename}: {error.strerror}")
-            raise typer.Exit(2) from None
+            _hush()
+            _complain(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+            raise typer.Exit(FAILED) from None
 
 
 app = typer.Typer(
@@ -268,8 +268,10 @@ def _complain(what: str) -> None:
 
 
 def _hush() -> None:
-    """Nobody reads standard output any more: what is still to be written goes nowhere, without a word."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """Standard output takes no more: what is still to be written goes nowhere, without a word."""
+    with suppress(OSError):  # a test's standard output is no file
+        number = sys.stdout.fileno()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), number)
 
 
 def _again(folder: Path) -> str:

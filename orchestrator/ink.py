@@ -103,9 +103,11 @@ def dollars(nanodollars: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """3.2 s, 48 s, 2:05, 1:02:05."""
+    """0.14 s, 3.2 s, 48 s, 2:05, 1:02:05."""
+    if seconds < 0.995:
+        return f"{max(0.0, seconds):.2f} s"
     if seconds < 9.95:
-        return f"{max(0.0, seconds):.1f} s"
+        return f"{seconds:.1f} s"
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

@@ -72,7 +72,7 @@ async def _one(recipe: Recipe, problem: Problem, settings: Settings) -> Solved:
 async def _batch(
     recipe: Recipe, problems: Sequence[Problem], folder: Folder, settings: Settings, told: Callable[[Solved], None]
 ) -> None:
-    console = Console(quiet=settings.quiet, total=max(2, len(problems)), limits=recipe.budget.total)
+    console = Console(quiet=settings.quiet, total=len(problems), limits=recipe.budget.total)
     logs = [EventLog(folder.events), *([EventLog(settings.events)] if settings.events else [])]
     async with AsyncExitStack() as stack:
         agent = await _open(stack, recipe, settings, console, *logs)

@@ -45,9 +45,11 @@ class Spending:
         return 0.0 if self.began is None else self.clock() - self.began
 
     def spent(self) -> str:
-        """All three, in a few words."""
-        dot = f" {self.signs['dot']} "
-        return dot.join((f"{count(self.tokens)} tok", dollars(self.nanodollars), duration(self.seconds)))
+        """All three, in a few words; without dollars where there are none."""
+        figures = [f"{count(self.tokens)} tok", duration(self.seconds)]
+        if self.nanodollars:  # nothing is charged, or nobody knows what
+            figures.insert(1, dollars(self.nanodollars))
+        return f" {self.signs['dot']} ".join(figures)
 
     def left(self, width: int) -> Line | None:
         """A bar of the scarcest unit with what is left of each; None without limits."""

@@ -49,15 +49,12 @@ def summary(
     """
     if not solved:
         return Text("no problem was solved")
-    usages, parts = by_model(solved), list[RenderableType]()
-    if len(solved) > 1:
-        parts += _batch(solved)
-    elif answers:
-        parts += _single(solved[0])
+    usages = by_model(solved)
+    head = [*_batch(solved)] if len(solved) > 1 else [*_single(solved[0])] if answers else []
     alone = _alone(solved, usages, prices, target, compare)
-    parts.append(_table(usages, target, alone))
-    parts += _notes(usages, prices, target, alone)
-    return Padding(Group(*parts), (1, 0, 0, 1))
+    notes = _notes(usages, prices, target, alone)
+    parts: list[RenderableType] = [*head, _table(usages, prices, target, alone), *notes]
+    return Padding(Group(*parts), (1 if head else 0, 0, 0, 1), expand=False)
 
 
 def _alone(
@@ -109,14 +106,24 @@ def _line(name: str, figure: str, more: str) -> Text:
     return Text.assemble((f"{name:<9} ", "dim"), (figure, "bold"), more)
 
 
-def _table(usages: Mapping[str, Usage], target: str, alone: Alone | None) -> Table:
+def _table(usages: Mapping[str, Usage], prices: Mapping[str, Price | None], target: str, alone: Alone | None) -> Table:
     table, palette = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 2)), Palette()
-    columns = [(Text(folded(name), f"bold {palette[name]}"), _cells(usage)) for name, usage in usages.items()]
+    columns = [
+        (Text(folded(name), f"bold {palette[name]}"), _cells(usage, bool(prices.get(name))))
+        for name, usage in usages.items()
+    ]
     if len(usages) > 1:
-        columns.append((Text("together", "bold"), _cells(total(usages.values()))))
+        columns.append((Text("together", "bold"), _cells(total(usages.values()), any(prices.values()))))
     if alone:
         head = Text.assemble((folded(target), palette[target]), " alone")
-        columns.append((head, _cells(alone.usage) if alone.measured else _guesses(alone)))
+        columns.append(
+            (
+                head,
+                _cells(alone.usage, bool(prices.get(target)))
+                if alone.measured
+                else _guesses(alone, bool(prices.get(target))),
+            )
+        )
     table.add_column("tokens", style="dim", header_style="dim")
     for head, _ in columns:
         table.add_column(head, justify="right", overflow="fold")
@@ -126,17 +133,17 @@ def _table(usages: Mapping[str, Usage], target: str, alone: Alone | None) -> Tab
     return table
 
 
-def _cells(usage: Usage) -> list[str]:
-    """A model's figures, as `_ROWS` names them."""
+def _cells(usage: Usage, priced: bool) -> list[str]:
+    """A model's figures, as `_ROWS` names them; without dollars where no price is known."""
     cost = usage.cost
     written = (usage.kept, usage.wasted, usage.judge, usage.answer, cost.output)
     read = (cost.input + cost.cache_write, cost.cached_input, cost.calls)
-    return [*map(count, written + read), dollars(cost.nanodollars), duration(cost.seconds)]
+    return [*map(count, written + read), dollars(cost.nanodollars) if priced else "", duration(cost.seconds)]
 
 
-def _guesses(alone: Alone) -> list[str]:
+def _guesses(alone: Alone, priced: bool) -> list[str]:
     """The same where it was not measured: marked, and empty where nothing is known."""
-    known = _cells(alone.usage)
+    known = _cells(alone.usage, priced)
     known[-1] = "" if alone.seconds is None else duration(alone.seconds)
     return ["" if name in _UNKNOWN or not cell else f"~{cell}" for name, cell in zip(_ROWS, known, strict=True)]
 
@@ -152,7 +159,7 @@ def _notes(
     if any(price and price.nominal for name, price in prices.items() if name in usages or name == target):
         yield Text("Prices are nominal: they compare models, nobody charges them.", "dim")
     if free := unpriced(usages, prices):
-        yield Text(f"No price is known for {', '.join(map(folded, free))}; the dollars leave it out.", "dim")
+        yield Text(f"No price is known for {', '.join(map(folded, free))}: the dollars go without.", "dim")
 
 
 def _comparison(everything: Usage, own: Usage, target: str, alone: Alone) -> Text:

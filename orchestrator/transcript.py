@@ -164,7 +164,7 @@ def _row(event: Event, kept: bool, again: bool, score: float | None) -> Row:
     return Row(
         label=_number(str(told.get("index", ""))),
         author=str(told.get("author", "")),
-        text=str(told.get("text", "")),
+        text=str(told.get("text", "")).strip() or _silence(told),
         kept=kept,
         again=again,
         score=score,
@@ -172,6 +172,10 @@ def _row(event: Event, kept: bool, again: bool, score: float | None) -> Row:
         tokens=tokens if isinstance(tokens, int) else None,
         nanodollars=event.cost.nanodollars if event.cost else None,
     )
+
+
+def _silence(told: Mapping[str, object]) -> str:
+    return "(ends its thinking)" if told.get("stop") == "think_end" else "(empty)"
 
 
 def _why(told: Mapping[str, object]) -> str:

@@ -65,8 +65,7 @@ class Chain:
 
     async def propose(self, model: Model) -> Step:
         """A next step by one model, neither kept nor rejected yet. Raises: BudgetExceeded, BackendError."""
-        pace = self.pace
-        room = pace.think_tokens - sum(step.completion.usage.output for step in self.kept)
+        pace, room = self.pace, self._room(model)
         cap = room if pace.step_tokens is None else min(room, pace.step_tokens)
         stop = () if pace.step_tokens is None else (pace.delimiter,)
         sampling = Sampling(temperature=pace.temperature, top_p=pace.top_p, max_tokens=cap, stop=stop)
@@ -131,6 +130,14 @@ class Chain:
         if not text:
             return replace(answer, status="abstained", reason="it wrote no answer")
         return replace(answer, text=text)
+
+    def _room(self, model: Model) -> int:
+        """How many tokens of thinking are left; an eighth of the context at most is kept for the answer."""
+        most = model.backend.capabilities.max_context
+        spare = min(self.pace.answer_tokens, most // 8)
+        if (room := model.room(self.context) - spare) < 1:
+            raise ContextTooLong(f"`{model.name}` has thought until its {most} tokens of context were full")
+        return min(room, self.pace.think_tokens - sum(step.completion.usage.output for step in self.kept))
 
     def _book(self, step: Step) -> None:
         self.steps.append(step)

@@ -324,6 +324,19 @@ def test_a_reader_that_leaves_is_no_error() -> None:
     running.stderr.close()
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_is_one_line_and_exit_code_4() -> None:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "headgate.orchestrator.cli", "run", "r.yaml", SUM, "-q"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (4, "error: [Errno 28] No space left on device\n")
+
+
 def test_help_imports_nothing_slow() -> None:
     slow = "[m for m in ('torch', 'pydantic', 'networkx') if m in sys.modules]"
     script = f"import sys, headgate.orchestrator.cli; print({slow})"

@@ -300,6 +300,11 @@ def test_what_is_left_of_the_budget_is_shown(terminal: Terminal) -> None:
     assert "790 tok · $0.050 left" in words(terminal.close())
 
 
+def test_a_step_without_words_says_so() -> None:
+    assert "1 draft: (empty) (12 tok" in plain(lambda log: step(log, 0, "draft", "", DRAFT))
+    assert "(ends its thinking)" in plain(lambda log: step(log, 0, "draft", "", DRAFT, stop="think_end"))
+
+
 def test_a_second_problem_is_counted_anew() -> None:
     def twice(log: Log) -> None:
         tell(log)

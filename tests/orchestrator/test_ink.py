@@ -42,6 +42,8 @@ def test_dollars_show_two_significant_digits(nano: float, shown: str) -> None:
     assert dollars(nano) == shown
 
 
-@pytest.mark.parametrize(("s", "shown"), [(3.24, "3.2 s"), (59.6, "1:00"), (125, "2:05"), (3725, "1:02:05")])
+@pytest.mark.parametrize(
+    ("s", "shown"), [(0.142, "0.14 s"), (3.24, "3.2 s"), (59.6, "1:00"), (125, "2:05"), (3725, "1:02:05")]
+)
 def test_durations_are_read_at_a_glance(s: float, shown: str) -> None:
     assert duration(s) == shown

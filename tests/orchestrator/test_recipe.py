@@ -141,6 +141,7 @@ def test_a_list_is_mapped() -> None:
         ("    needs: [solve]\n", "", "c.yaml:8:3: `vote` has a condition on `solve`; add it to `needs: [solve]`"),
         ("output: [vote, solve]", "output: solve", "c.yaml:8:3: nothing uses what `vote` answers"),
         (ALONE, "", "c.yaml:8:3: solve and vote could each be the output; write `output: [solve, vote]`"),
+        ("threshold: 7}", "threshold: 7}, question: 'is {vote} right?'", "c.yaml:7:61: `solve` quotes `vote`"),
         ("    needs: [solve]\n", "    map: {over: solve.words}\n", "c.yaml:12:10: `solve.words` is no list"),
         ("    needs: [solve]\n", "    map: {over: solve}\n", "c.yaml:12:17: `nodes.vote.map.over` takes NODE.items; f"),
         # prices

@@ -80,7 +80,7 @@ def test_dollars_and_busy_seconds_are_those_of_the_bill() -> None:
     written = shown(solved())
     # draft: 80 x 1 + 26 x 2 microdollars; target: 104 x 10 + 14 x 20
     assert row(written, "dollars")[:3] == ["$0.00013", "$0.0013", "$0.0015"]
-    assert row(written, "busy") == ["0.2s", "0.9s", "1.1s", "~1.2s"]
+    assert row(written, "busy") == ["0.20s", "0.90s", "1.1s", "~1.2s"]
 
 
 def test_the_target_alone_is_estimated_from_kept_tokens_the_question_and_its_own_pace() -> None:
@@ -139,7 +139,9 @@ def test_nominal_prices_are_called_nominal() -> None:
 
 
 def test_a_model_without_a_price_is_named() -> None:
-    assert "No price is known for draft" in shown(solved(), prices={"draft": None, "target": LARGE})
+    written = shown(solved(), prices={"draft": None, "target": LARGE})
+    assert "No price is known for draft: the dollars go without." in written
+    assert len(row(written, "dollars")) == 3
 
 
 def test_one_problem_shows_its_answer_harmlessly() -> None:

@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -88,6 +89,19 @@ async def test_the_closing_tag_is_shown_exactly_once_whoever_ended_the_thinking(
     assert [text.count("</think>") for text in shown] == [0, 0, 1]
     assert [text.count("<think>") for text in shown] == [1, 1, 1]
     assert shown[-1].endswith(Dialect().think_close)
+
+
+@pytest.mark.parametrize(("step_tokens", "replies"), [(None, 1), (30, 3)])
+async def test_a_full_context_ends_thinking_and_leaves_room_for_the_answer(
+    new_run: NewRun, step_tokens: int | None, replies: int
+) -> None:
+    can = replace(Scripted(Replies([])).capabilities, max_context=120)
+    speaker = Replies([*(f" {name}" * 500 for name in "abc"[:replies]), "\\boxed{4}"])
+    run = new_run({"model": Scripted(speaker, capabilities=can)})
+    chain = await think(run, step_tokens=step_tokens, think_tokens=10**6)
+    assert (chain.stop, len(chain.kept)) == ("context", replies)
+    result = await chain.answer(run.model("model"))
+    assert (result.text, result.status) == ("4", "answered")
 
 
 async def test_a_spent_budget_ends_thinking_and_the_reserve_pays_the_answer(new_run: NewRun) -> None:

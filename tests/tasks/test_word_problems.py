@@ -31,12 +31,9 @@ def test_the_same_seed_gives_the_same_problems() -> None:
     assert problems(20, seed=1) != problems(20, seed=2)
 
 
-def test_a_problem_of_a_seed_never_changes() -> None:
+def test_the_problem_of_a_seed_never_changes() -> None:
     first = problems(1, seed=0)[0]
-    assert first.question == (
-        "Max has 99 coins. Roy has 69 fewer than Max. Pia has 10 more than Roy. Ann has 10 times as many as Pia. "
-    ) or first.question.endswith("have?")
-    assert digest("How many?") == digest("How many?")
+    assert (first.id, first.asked, first.answer) == ("word-26deb36b91edc663", "Ida", 1696)
 
 
 def test_training_and_held_out_problems_never_meet() -> None:

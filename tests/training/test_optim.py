@@ -12,7 +12,7 @@ def test_newton_schulz_brings_singular_values_near_one(shape: tuple[int, int, in
     torch.manual_seed(0)
     values = torch.linalg.svdvals(orthogonalise(torch.randn(shape)))
     assert values.max() < 1.3
-    assert values.mean() > 0.8
+    assert values.min() > 0.3 and values.mean() > 0.7
 
 
 def test_newton_schulz_keeps_the_singular_vectors() -> None:
@@ -21,7 +21,7 @@ def test_newton_schulz_keeps_the_singular_vectors() -> None:
     u, _, v = torch.linalg.svd(g, full_matrices=False)
     between = u.mT @ orthogonalise(g) @ v.mT
     off = between - torch.diag_embed(between.diagonal(dim1=-2, dim2=-1))
-    assert off.abs().max() < 1e-3
+    assert off.abs().max() < 0.05  # it computes in bf16
 
 
 def test_a_muon_step_is_as_long_for_a_large_gradient_as_for_a_small_one() -> None:
@@ -32,7 +32,7 @@ def test_a_muon_step_is_as_long_for_a_large_gradient_as_for_a_small_one() -> Non
         matrix.grad = torch.randn(8, 8) * size
         Muon([matrix], rate=0.1).step(1.0)
         moved.append(matrix.detach().clone())
-    assert torch.allclose(moved[0], moved[1], atol=1e-3)
+    assert torch.allclose(moved[0], moved[1], atol=2e-3)
 
 
 def test_matrices_go_to_muon_and_embedding_and_norms_to_adam(tiny: Qwen3Config) -> None:
