@@ -1,19 +1,13 @@
-"""Intervals for shares and for paired differences of shares, at 95 %."""
+"""Intervals at 95 %: of shares (Wilson 1927), and of the difference of two shares over the same items."""
 
 import math
 from collections.abc import Sequence
 
+from ..orchestrator.figures import wilson
+
+__all__ = ["paired", "wilson"]
+
 Z = 1.959963985
-
-
-def wilson(hits: int, n: int) -> tuple[float, float]:
-    """The Wilson score interval of a share (Wilson 1927)."""
-    if n == 0:
-        return 0.0, 1.0
-    share, z2 = hits / n, Z * Z
-    centre, scale = share + z2 / (2 * n), 1 + z2 / n
-    half = Z * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    return (centre - half) / scale, (centre + half) / scale
 
 
 def paired(left: Sequence[bool], right: Sequence[bool]) -> tuple[float, float, float]:

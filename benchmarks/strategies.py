@@ -188,8 +188,8 @@ HEADER = [
 NOTE = (
     "Generated tokens are means a problem. Target share: all that the target generated (kept, wasted, judge, answers), "
     "of what it generates alone. Dollars are nominal. \\* threshold chosen on other problems: least target tokens "
-    "within half a point of the target alone. Intervals are 95 %: Wilson, and normal for paired differences. Greedy decoding, "
-    "samples at temperature 0.7; wall seconds are of the whole set, on a shared machine."
+    "within half a point of the target alone. Intervals are 95 %: Wilson, and normal for paired differences. Greedy "
+    "decoding, samples at temperature 0.7; wall seconds are of the whole set, on a shared machine."
 )
 
 

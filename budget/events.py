@@ -3,14 +3,14 @@
 | kind | when | payload |
 |---|---|---|
 | run_start, run_end | a recipe starts and ends | recipe, seed, headgate; status counts |
-| problem_start, problem_end | one problem of a run | question; status, answer, correct |
+| problem_start, problem_end | one problem of a run | question; status, answer, correct, reason |
 | node_start, node_end, node_skip | a node of the graph | strategy, roles; status; reason |
 | reserve | before a call leaves | role, purpose, backend, tokens (granted), shrunk |
 | settle | its outcome is known; `parent` is its reserve | role, purpose, stop, text, unmeasured |
 | wait, refuse, overrun | the budget made a call wait, refused it, or a provider broke its bound | unit, asked, left |
 | retry | an attempt failed and another follows | role, error, attempt, wait_s |
 | token | a piece of text as it is written; not for journals | role, purpose, text |
-| step | a reasoning step is decided | index, author, kept, text, score, signal, reason, tokens |
+| step | a reasoning step is decided | index, author, kept, text, stop, tokens, score, reason |
 | tool_start, tool_end | a tool call; `parent` of the end is its start | tool, arguments; result, error |
 | answer | a strategy ended | status, text, stop |
 | note | something a person should know | text |

@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import threading
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,9 +18,10 @@ from typing import Self, TypeVar
 
 from ..backends.base import Backend
 from ..backends.model import Model
+from ..budget.errors import HeadgateError
 from ..budget.events import Event, Sink, Trace
 from ..budget.ledger import Ledger
-from ..strategies.base import Answer, Run
+from ..strategies.base import Answer, Run, billed
 from ..verifiers import numeric
 from ..verifiers.base import Problem
 from . import recipe as recipes
@@ -69,7 +70,7 @@ class Agent:
         self._thread = self._thread or _LoopThread()
         return self._thread.run(self.asolve(problem))
 
-    async def stream(self, problem: str | Problem) -> AsyncIterator[Event]:
+    async def stream(self, problem: str | Problem) -> AsyncGenerator[Event, None]:
         """What happens while one question is answered, as it happens; the last event is its `problem_end`."""
         queue = _Queue()
         self.trace.sinks.append(queue)
@@ -83,14 +84,14 @@ class Agent:
             self.trace.sinks.remove(queue)
             await _cancel(task)
 
-    async def solve_all(self, problems: Iterable[Problem], *, parallel: int = 16) -> AsyncIterator[Solved]:
+    async def solve_all(self, problems: Iterable[Problem], *, parallel: int = 16) -> AsyncGenerator[Solved, None]:
         """Many problems, `parallel` at a time, each yielded as it ends; one that breaks is `failed`, not raised."""
         running: set[asyncio.Task[Solved]] = set()
         queue = iter(problems)
         try:
             while True:
                 while len(running) < parallel and (problem := next(queue, None)) is not None:
-                    running.add(asyncio.ensure_future(self._survived(problem)))
+                    running.add(asyncio.ensure_future(self._solved(problem, survive=True)))
                 if not running:
                     return
                 done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
@@ -138,29 +139,35 @@ class Agent:
         price = recipes.price(self.recipe, name)
         return Model(name=name, backend=backend, ledger=self.ledger, price=price, trace=self.trace, seed=self.seed)
 
-    async def _solved(self, problem: Problem) -> Solved:
-        await self.open()
-        recipes.check_question(self.recipe, self.graph, problem, {n: m.backend for n, m in self._models.items()})
-        began, path = time.perf_counter(), _place(problem)
-        budget = self.recipe.budget
-        ledger = self.ledger.scope(path, budget.each, answer_reserve=budget.answer_reserve)
-        run = Run(models=self._models, ledger=ledger, trace=self.trace, path=path, seed=self.seed)
-        run.tell("problem_start", question=problem.text, id=problem.id)
-        answer = await run_graph(self.graph, problem, run)
-        correct = None if problem.reference is None else numeric.same(answer.text, problem.reference)
-        run.tell("problem_end", cost=answer.cost, status=answer.status, answer=answer.text, correct=correct)
-        return Solved(problem=problem, answer=answer, correct=correct, seconds=time.perf_counter() - began)
-
-    async def _survived(self, problem: Problem) -> Solved:
-        began = time.perf_counter()
+    async def _solved(self, problem: Problem, *, survive: bool = False) -> Solved:
+        """One problem; with `survive`, whatever goes wrong becomes a failed answer with what it had cost."""
+        began, ledger = time.perf_counter(), self._scope(problem)
         try:
-            return await self._solved(problem)
+            answer = await self._answer(problem, ledger)
         except Exception as error:
-            reason = f"{type(error).__name__}: {error}"
-            self.trace.emit("note", _place(problem), text=reason)
-        answer = Answer(text="", status="failed", reason=reason)
-        correct = None if problem.reference is None else False
-        return Solved(problem=problem, answer=answer, correct=correct, seconds=time.perf_counter() - began)
+            if not survive:
+                raise
+            reason = str(error) if isinstance(error, HeadgateError) else f"{type(error).__name__}: {error}"
+            answer = billed(Answer(text="", status="failed", reason=reason), ledger)
+        return self._ended(problem, answer, time.perf_counter() - began)
+
+    def _scope(self, problem: Problem) -> Ledger:
+        budget = self.recipe.budget
+        return self.ledger.scope(_place(problem), budget.each, answer_reserve=budget.answer_reserve)
+
+    async def _answer(self, problem: Problem, ledger: Ledger) -> Answer:
+        await self.open()
+        backends = {name: model.backend for name, model in self._models.items()}
+        recipes.check_question(self.recipe, self.graph, problem, backends)
+        run = Run(models=self._models, ledger=ledger, trace=self.trace, path=_place(problem), seed=self.seed)
+        run.tell("problem_start", question=problem.text, id=problem.id)
+        return await run_graph(self.graph, problem, run)
+
+    def _ended(self, problem: Problem, answer: Answer, seconds: float) -> Solved:
+        correct = None if problem.reference is None else numeric.same(answer.text, problem.reference)
+        told = {"status": answer.status, "answer": answer.text, "correct": correct, "reason": answer.reason}
+        self.trace.emit("problem_end", _place(problem), parent=None, cost=answer.cost, **told)
+        return Solved(problem=problem, answer=answer, correct=correct, seconds=seconds)
 
 
 def _problem(problem: str | Problem) -> Problem:
@@ -169,7 +176,7 @@ def _problem(problem: str | Problem) -> Problem:
 
 def _place(problem: Problem) -> str:
     """Where a problem stands in a run: by its id, or by what it asks, never by when it came."""
-    return problem.id or "q" + hashlib.blake2b(problem.text.encode(), digest_size=4).hexdigest()
+    return problem.id.replace("/", "%2F") or "q" + hashlib.blake2b(problem.text.encode(), digest_size=4).hexdigest()
 
 
 async def _cancel(task: "asyncio.Task[Solved]") -> None:

@@ -92,7 +92,9 @@ def seconds_per_token(solved: Iterable[Solved], model: str) -> float | None:
 
 
 def wilson(right: int, n: int, z: float = 1.96) -> tuple[float, float]:
-    """The interval of a share, 95 % unless told otherwise."""
+    """The interval of a share, 95 % unless told otherwise; of no share at all, everything."""
+    if n == 0:
+        return 0.0, 1.0
     share, spread = right / n, z * z / n
     middle = (share + spread / 2) / (1 + spread)
     half = z / (1 + spread) * math.sqrt(share * (1 - share) / n + spread / (4 * n))

@@ -3,11 +3,10 @@
 import asyncio
 import sys
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 from rich.console import Console as Terminal
 
@@ -77,7 +76,7 @@ async def _batch(
     async with AsyncExitStack() as stack:
         agent = await _open(stack, recipe, settings, console, *logs)
         folder.start()
-        ending = cast(AsyncGenerator[Solved], agent.solve_all(problems, parallel=settings.parallel))
+        ending = agent.solve_all(problems, parallel=settings.parallel)
         async with aclosing(ending):
             async for solved in ending:
                 written = folder.add(solved)

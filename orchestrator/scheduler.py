@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from ..backends.model import Model
-from ..strategies.base import STATUSES, Answer, Run
+from ..strategies.base import STATUSES, Answer, Run, billed
 from ..verifiers.base import Problem
 from .graph import PLACES, Graph, Node
 
@@ -36,9 +36,7 @@ async def run_graph(graph: Graph, problem: Problem, run: Run, *, live_nodes: int
     state = _State(problem, run, graph, waiting, asyncio.Semaphore(live_nodes))
     first = [node for node in graph.nodes.values() if not node.waits_for]
     await run.gather(_follow(state, node) for node in first)
-    spent = run.ledger
-    bill, roles = dict(spent.bill), spent.spent_by_role()
-    return replace(_output(state), cost=spent.spent, cost_by_role=roles, bill=bill)
+    return billed(_output(state), run.ledger)
 
 
 async def _follow(state: _State, node: Node) -> None:
@@ -89,10 +87,8 @@ async def _map(state: _State, node: Node) -> Answer:
     if not answers:
         return Answer(text="", status="abstained", reason=f"`{node.map.over}` is empty")
     worst = max((a.status for a in answers), key=STATUSES.index)
-    spent, roles = run.ledger.spent, run.ledger.spent_by_role()
-    text, bill = "\n".join(a.text for a in answers), dict(run.ledger.bill)
-    answered = Answer(text=text, status=worst, candidates=tuple(answers))
-    return replace(answered, cost=spent, cost_by_role=roles, bill=bill)
+    text = "\n".join(a.text for a in answers)
+    return billed(Answer(text=text, status=worst, candidates=tuple(answers)), run.ledger)
 
 
 def _cast(run: Run, node: Node) -> Mapping[str, Model]:

@@ -1,6 +1,6 @@
 """Accept a step when a verifier's score reaches a threshold; a tie accepts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..backends.base import Context
 from ..verifiers.base import Step, StepVerifier
@@ -17,4 +17,7 @@ class ScoreRouter:
     async def __call__(self, context: Context, step: Step) -> Decision:
         """Ask the verifier. Raises: BudgetExceeded, BackendError."""
         score = await self.verifier(context, step)
-        return Decision(accept=score.value >= self.threshold, score=score)
+        if score.value >= self.threshold:
+            return Decision(accept=True, score=score)
+        below = f"{score.reason}, below {self.threshold:g}"
+        return Decision(accept=False, score=replace(score, reason=below))

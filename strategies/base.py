@@ -115,10 +115,14 @@ class Run:
             answer = Answer(text="", status="exhausted", reason=str(error))
         except BackendError as error:
             answer = Answer(text="", status="failed", reason=str(error))
-        spent = child.ledger.spent
-        child.tell("answer", cost=spent, status=answer.status, text=answer.text, reason=answer.reason)
-        roles, bill = child.ledger.spent_by_role(), dict(child.ledger.bill)
-        return replace(answer, cost=spent, cost_by_role=roles, bill=bill)
+        answer = billed(answer, child.ledger)
+        child.tell("answer", cost=answer.cost, status=answer.status, text=answer.text, reason=answer.reason)
+        return answer
+
+
+def billed(answer: Answer, scope: Ledger) -> Answer:
+    """The answer with all that was spent in its scope."""
+    return replace(answer, cost=scope.spent, cost_by_role=scope.spent_by_role(), bill=dict(scope.bill))
 
 
 async def _await(item: Awaitable[Item]) -> Item:
