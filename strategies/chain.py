@@ -144,16 +144,7 @@ class Chain:
         score = {"score": step.score.value, "reason": step.score.reason} if step.score else {}
         told = {"index": self.index, "author": step.author, "kept": step.kept, "text": step.text}
         wrote = {"stop": step.completion.stop, "tokens": step.completion.usage.output}
-        tokens = step.completion.usage.output
-        self.run.tell(
-            "step",
-            f"step-{self.index}",
-            cost=step.completion.usage,
-            tokens=tokens,
-            stop=step.completion.stop,
-            **told,
-            **score,
-        )
+        self.run.tell("step", f"step-{self.index}", cost=step.completion.usage, **told, **wrote, **score)
 
     def _ended(self, step: Step) -> str:
         """Why the chain ends with this step; "" when it goes on."""

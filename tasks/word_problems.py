@@ -1,9 +1,10 @@
-"""Small word problems about who has how many, made from a seed, with every step of the solution and a strict checker of steps.
+"""Small word problems about who has how many, made from a seed, with every right step and a strict checker of steps.
 
-Source: our own; the form follows Cobbe et al. 2021, "Training Verifiers to Solve Math Word Problems", arXiv 2110.14168 (a
-chain of 2 to 8 small sums in plain sentences), but synthetic, so that every step has a known right line and no text is copied.
-Where we differ: training and held-out problems never meet. The last bit of a 64-bit hash of the question says which side
-a problem is on, so that a problem drawn for training cannot be in any held-out set, whatever the seeds are.
+Source: our own; the form follows Cobbe et al. 2021, "Training Verifiers to Solve Math Word Problems", arXiv 2110.14168
+(a chain of 2 to 8 small sums in plain sentences), but synthetic, so that every step has a known right line and no text
+is copied.
+Where we differ: training and held-out problems never meet. The last bit of a 64-bit hash of the question says which
+side a problem is on, so that a problem drawn for training cannot be in any held-out set, whatever the seeds are.
 """
 
 import hashlib
@@ -14,35 +15,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, TypeVar
 
-NAMES = tuple(
-    [
-        "Tom",
-        "Mia",
-        "Leo",
-        "Ann",
-        "Ben",
-        "Eva",
-        "Sam",
-        "Zoe",
-        "Max",
-        "Ida",
-        "Kim",
-        "Roy",
-        "Amy",
-        "Gus",
-        "Jan",
-        "Lea",
-        "Ned",
-        "Ola",
-        "Pia",
-        "Rex",
-        "Sue",
-        "Tia",
-        "Uma",
-        "Vic",
-    ]
-)
-ITEMS = tuple(["apples", "coins", "books", "cards", "shells", "stamps", "marbles", "pens", "keys", "beans"])
+_NAMES = "Tom Mia Leo Ann Ben Eva Sam Zoe Max Ida Kim Roy Amy Gus Jan Lea Ned Ola Pia Rex Sue Tia Uma Vic"
+_ITEMS = "apples coins books cards shells stamps marbles pens keys beans"
+NAMES, ITEMS = tuple(_NAMES.split()), tuple(_ITEMS.split())
 Split = Literal["training", "held_out"]
 T = TypeVar("T")
 
@@ -177,7 +152,7 @@ def assemble(rng: random.Random, chain: Sequence[Line], known: Mapping[str, Line
 
 
 def grow(rng: random.Random, names: Sequence[str], item: str, mix: Mix) -> list[Line] | None:
-    """Steps that all lead to the last: each next one is derived from the latest, now and then with a fresh number beside it."""
+    """Steps that all lead to the last: each from the one before it, now and then with a fresh number beside."""
     chain = [base(rng, names[0], item)]
     while len(chain) < len(names):
         rest = names[len(chain) :]
@@ -356,7 +331,7 @@ STEP = re.compile(r"(\w+)=.*?(\d+)\.")
 
 
 def judge_step(problem: WordProblem, text: str, done: Collection[str] = ()) -> Verdict:
-    """Hold one step to the one right line of its subject, letter by letter; a subject already `done` is not needed again."""
+    """Hold one step to the one right line of its subject, letter by letter; one already `done` is not needed again."""
     said = text.strip()
     found = STEP.fullmatch(said)
     line = problem.lines.get(found.group(1)) if found else None

@@ -26,7 +26,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for reports in terminalreporter.stats.values():
         for report in reports:
             if isinstance(report, pytest.TestReport):
-                folder = report.nodeid.rpartition("/")[0] or "tests"
+                folder = report.nodeid.partition("::")[0].rpartition("/")[0]
                 minutes[folder] = minutes.get(folder, 0.0) + report.duration / 60
     terminalreporter.section("minutes of each folder")
     for folder, spent in sorted(minutes.items(), key=lambda item: -item[1]):

@@ -1,1 +1,1 @@
-"""How the shipped draft and target are made: generated documents, a small training loop, and the figures on their card."""
+"""How the shipped draft and target are made: generated documents, a small training loop, the figures on their card."""

@@ -1,9 +1,9 @@
 """Attention for documents with branches, computed block by block: no branch is ever multiplied with another.
 
-A batch is laid out as a trunk of one length and then M branches of one length each, all padded. Trunk tokens look back at the
-trunk; branch tokens look at the trunk up to their cut and back at their own branch. The result is the same as with one large
-mask; the work is about half. Written as products and a softmax: where the CPU multiplies in bf16 this has a much faster
-backward pass than torch's fused form.
+A batch is laid out as a trunk of one length and then M branches of one length each, all padded. Trunk tokens look back
+at the trunk; branch tokens look at the trunk up to their cut and back at their own branch. The result is the same as
+with one large mask; the work is about half. Written as products and a softmax: where the CPU multiplies in bf16 this
+has a much faster backward pass than torch's fused form.
 """
 
 from typing import NamedTuple
@@ -31,8 +31,6 @@ def mix(q: Tensor, k: Tensor, v: Tensor, attend: Blocks) -> Tensor:
     branches = attend.near.shape[2:4]  # M, l
     far = own_q @ k.mT + attend.far  # [B, heads, M * l, L]
     near = own_q.unflatten(2, branches) @ own_k.unflatten(2, branches).mT + attend.near  # [B, heads, M, l, l]
-    to_trunk, to_own = (
-        torch.cat((far, near.flatten(2, 3)), dim=-1).softmax(-1).split((size, branches[1]), dim=-1)
-    )
+    to_trunk, to_own = torch.cat((far, near.flatten(2, 3)), dim=-1).softmax(-1).split((size, branches[1]), dim=-1)
     from_own = to_own.unflatten(2, branches) @ own_v.unflatten(2, branches)
     return torch.cat((first, to_trunk @ v + from_own.flatten(2, 3)), dim=2)

@@ -74,9 +74,7 @@ def masks(documents: Sequence[Document], trunk: int, count: int, size: int) -> B
         return Blocks(additive(look))
     cuts = torch.zeros(rows, count, dtype=torch.long)
     for row, document in enumerate(documents):
-        cuts[row, : len(document.branches)] = torch.tensor(
-            [cut for _, _, cut in document.branches], dtype=torch.long
-        )
+        cuts[row, : len(document.branches)] = torch.tensor([cut for _, _, cut in document.branches], dtype=torch.long)
     far = torch.arange(trunk) < cuts.repeat_interleave(size, dim=1)[..., None]  # [B, M * l, L]
     near = torch.ones(size, size, dtype=torch.bool).tril().expand(rows, 1, count, size, size)
     return Blocks(additive(look), additive(far[:, None]), additive(near))

@@ -1,4 +1,6 @@
-"""A small evaluation every few million tokens, so that trouble shows early: accuracy, and how well the ratings tell wrong steps."""
+"""A small evaluation every few million tokens, so that trouble shows early: accuracy, and how well the ratings tell
+wrong steps.
+"""
 
 import re
 import time
@@ -20,9 +22,7 @@ def answered(model: Qwen3, encoder: Encoder, asked: Sequence[WordProblem]) -> li
     prompts = [encoder.encode(asking(problem.question)) for problem in asked]
     written = write(model, prompts, stop=(encoder.one("<|im_end|>"),), limit=ANSWER_LIMIT)
     found = [ANSWER.findall(encoder.decode(text.ids)) for text in written]
-    return [
-        bool(said) and int(said[-1]) == problem.answer for said, problem in zip(found, asked, strict=True)
-    ]
+    return [bool(said) and int(said[-1]) == problem.answer for said, problem in zip(found, asked, strict=True)]
 
 
 def rated(judge: Qwen3, encoder: Encoder, steps: Sequence[OwnStep]) -> list[Rating]:

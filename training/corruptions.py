@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from ..tasks.word_problems import Line, WordProblem
 
-SLIP, WRONG = 3, 0  # the ratings they deserve: right formula with a wrong result, and wrong altogether
+SLIP, WRONG = 3, 0  # ratings: a wrong result of the right formula, and wrong altogether
 SUM = re.compile(r"(\d+)(\+|-|\*|/| mod )(\d+)")
 CHOICE = re.compile(r"(max|min)\((\d+),(\d+)\)")
 SWAPPED = {"+": "-", "-": "+", "*": "+", "/": "*"}
 
 
 def spoil(rng: random.Random, problem: WordProblem, k: int, planning: float = 0.4) -> tuple[str, int]:
-    """A wrong text in place of step k, and its rating: a wrong choice in a share `planning` of cases, else wrong working."""
+    """A wrong text for step k, and its rating: a wrong choice in a share `planning` of cases, else wrong working."""
     line = problem.steps[k]
     text = misplan(rng, problem, k) if rng.random() < planning else None
     if text is not None:

@@ -1,8 +1,8 @@
-"""What the models read while they learn: solved problems with rating branches, problems cut short, and lines of bare sums.
+"""What the models read while they learn: solved problems with rating branches, problems cut short, and bare sums.
 
-A rating branch is a candidate for one step and the request to rate it. It stands after the document, sees the document up to
-that step and itself, and its positions go on from there: the model reads exactly what it will read when it judges, while the
-document is paid for once. Loss stands only on right steps, answers and ratings.
+A rating branch is a candidate for one step and the request to rate it. It stands after the document, sees the document
+up to that step and itself, and its positions go on from there: the model reads exactly what it will read when it
+judges, while the document is paid for once. Loss stands only on right steps, answers and ratings.
 """
 
 import random
@@ -42,9 +42,7 @@ class Document:
     weights: list[float] = field(default_factory=list)
     positions: list[int] = field(default_factory=list)
     trunk: int = 0  # where the document ends and the branches begin
-    branches: list[tuple[int, int, int]] = field(
-        default_factory=list
-    )  # start, end, end of what it sees of the trunk
+    branches: list[tuple[int, int, int]] = field(default_factory=list)  # start, end, end of what it sees of the trunk
 
     def add(self, ids: Sequence[int], weight: float = 0.0) -> None:
         """Go on with the document; `weight` is what predicting these ids counts."""
@@ -72,8 +70,8 @@ class Plan:
 
     drill: float = 0.05
     cut_short: float = 0.04
-    ratings: bool = False
-    own: float = 0.0  # share of documents whose candidates are the draft's own steps
+    rated: float = 0.0  # share of solved problems that carry rating branches
+    own: float = 0.0  # share of those whose candidates are the draft's own steps
     rating_weight: float = 3.0
     operations: Mapping[str, float] = field(default_factory=lambda: dict(OPERATIONS))
     shuffled: float = 0.0
@@ -86,18 +84,16 @@ def draft_plan(fraction: float) -> Plan:
 
 
 def target_plan(fraction: float) -> Plan:
-    """The target meets the operations that it gets wrong more often from the first third on, and rates all the way."""
-    if fraction < 0.3:
-        return Plan(drill=0.10, cut_short=0.03, ratings=True, own=0.6, remainders=0.15)
-    late = fraction > 0.7
+    """First to solve, then to rate; the operations that it gets wrong come more often from the first third on."""
+    solving, late = fraction < 0.4, fraction > 0.7
     return Plan(
         drill=0.10,
         cut_short=0.03,
-        ratings=True,
+        rated=0.25 if solving else 1.0,
         own=0.75 if late else 0.65,
         rating_weight=4.0 if late else 3.0,
-        operations=TILTED,
-        remainders=0.34,
+        operations=OPERATIONS if fraction < 0.3 else TILTED,
+        remainders=0.15 if fraction < 0.3 else 0.34,
     )
 
 
@@ -115,17 +111,19 @@ class Curriculum:
             return self.drill(rng, plan)
         if kind < plan.drill + plan.cut_short:
             return self.cut_short(rng, plan)
-        if plan.ratings and self.own_steps and rng.random() < plan.own:
+        if rng.random() >= plan.rated:
+            return self.solved(self.problem(rng, plan))[0]
+        problem, own = self.problem(rng, plan), Own()
+        if self.own_steps and rng.random() < plan.own:
             problem, own = rng.choice(self.own_steps)
-            return self.solved(rng, problem, plan, own)
-        return self.solved(rng, self.problem(rng, plan), plan, {})
+        return self.rated(rng, problem, plan, own)
 
     def problem(self, rng: random.Random, plan: Plan) -> WordProblem:
         mix = Mix(operations=plan.operations, shuffled=plan.shuffled)
         return draw(rng, split="training", mix=mix)
 
-    def solved(self, rng: random.Random, problem: WordProblem, plan: Plan, own: Own) -> Document:
-        """A problem, its steps and its answer; then the branches."""
+    def solved(self, problem: WordProblem) -> tuple[Document, list[int]]:
+        """A problem, its steps and its answer; and where each step begins."""
         document, cuts = Document(), list[int]()
         document.add(self.encoder.encode(asking(problem.question)))
         for line in problem.steps:
@@ -133,19 +131,11 @@ class Curriculum:
             document.add(self.encoder.encode(line.text + DELIMITER), 1.0)
         cuts.append(len(document.ids))
         document.add([*self.close, *self.encoder.encode(boxed(problem.answer) + END)], 1.0)
-        if plan.ratings:
-            self.rate_steps(rng, document, problem, cuts, plan, own)
-        return document
+        return document, cuts
 
-    def rate_steps(
-        self,
-        rng: random.Random,
-        document: Document,
-        problem: WordProblem,
-        cuts: list[int],
-        plan: Plan,
-        own: Own,
-    ) -> None:
+    def rated(self, rng: random.Random, problem: WordProblem, plan: Plan, own: Own) -> Document:
+        """A solved problem with candidates for each of its steps as branches."""
+        document, cuts = self.solved(problem)
         for k, cut in enumerate(cuts):
             seen: list[list[int]] = []
             for _ in range(branches(rng, problem, k)):
@@ -153,6 +143,7 @@ class Curriculum:
                 if ids not in seen:
                     document.branch(cut, [*ids, *self.rate], self.digits[rating], plan.rating_weight)
                 seen.append(ids)
+        return document
 
     def candidate(self, rng: random.Random, problem: WordProblem, k: int, own: Own) -> tuple[list[int], int]:
         """Ids that could stand as step k, and the rating that they deserve."""

@@ -1,7 +1,8 @@
 """All figures of the model card, measured on held-out problems: `python -m headgate.training.evaluate`.
 
-Problems are drawn from seeds that no training uses, on the held-out side of the split by hash. Greedy unless a temperature is
-given. Shares carry 95 % Wilson intervals, areas under the curve Hanley-McNeil ones (steps taken as independent).
+Problems are drawn from seeds that no training uses, on the held-out side of the split by hash. Greedy unless a
+temperature is given. Shares carry 95 % Wilson intervals, areas under the curve Hanley-McNeil ones (steps taken as
+independent).
 """
 
 import argparse
@@ -77,9 +78,7 @@ SIGNALS: dict[str, Signal] = {
     "target's least log-probability": lambda step, rating: -rating.least_logprob,
     "draft's entropy before the first token": lambda step, rating: step.written.entropies[0],
     "draft's mean entropy": lambda step, rating: sum(step.written.entropies) / len(step.written.entropies),
-    "draft's mean log-probability": lambda step, rating: (
-        -sum(step.written.logprobs) / len(step.written.logprobs)
-    ),
+    "draft's mean log-probability": lambda step, rating: -sum(step.written.logprobs) / len(step.written.logprobs),
     "draft's least log-probability": lambda step, rating: -min(step.written.logprobs),
 }
 
@@ -106,7 +105,7 @@ def accepted(both: Sequence[tuple[OwnStep, Rating]]) -> Figures:
 
 
 def routing(pair: Pair, count: int) -> Figures:
-    """Accuracy and the target's share of tokens at each threshold, on problems for choosing one and on others for reporting it."""
+    """Accuracy and the target's share of tokens by threshold, on problems to choose one and on others to report it."""
     sets = {
         "calibration": problems(max(1, count * 3 // 5), SEEDS["calibration"]),
         "test": problems(count, SEEDS["test"]),
@@ -130,9 +129,7 @@ def agreement(folder: Path, encoder: Encoder, count: int = 12) -> Figures:
     model, theirs = Qwen3.load(folder), AutoModelForCausalLM.from_pretrained(folder)
     prompts = [encoder.encode(asking(problem.question)) for problem in problems(count, SEEDS["agreement"])]
     same = []
-    for prompt, ours in zip(
-        prompts, write(model, prompts, stop=(encoder.one("<|im_end|>"),), limit=256), strict=True
-    ):
+    for prompt, ours in zip(prompts, write(model, prompts, stop=(encoder.one("<|im_end|>"),), limit=256), strict=True):
         with torch.inference_mode():
             output = theirs.generate(torch.tensor([prompt]), max_new_tokens=256, do_sample=False)
         same.append(output[0, len(prompt) :].tolist() == ours.ids)
@@ -198,16 +195,12 @@ def main(argv: list[str] | None = None) -> int:
     embedded = Path(__file__).parents[1] / "backends" / "local" / "embedded"
     parser.add_argument("--draft", type=Path, default=embedded / "draft", help="a checkpoint folder")
     parser.add_argument("--target", type=Path, default=embedded / "target", help="a checkpoint folder")
-    parser.add_argument(
-        "--count", type=int, default=1000, help="problems for accuracy; other tables take a part of it"
-    )
+    parser.add_argument("--count", type=int, default=1000, help="problems for accuracy; other tables take a part of it")
     parser.add_argument("--logs", type=Path, help="the output folder of a training, for its curve and times")
     parser.add_argument(
         "--out", type=Path, default=Path(__file__).parent / "results", help="writes OUT.json and OUT.md"
     )
-    parser.add_argument(
-        "--card", type=Path, help="a model card to put the tables into, between its two marks"
-    )
+    parser.add_argument("--card", type=Path, help="a model card to put the tables into, between its two marks")
     given = parser.parse_args(argv)
     torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))
     figures = measure(given.draft, given.target, given.count, given.logs)

@@ -1,7 +1,8 @@
-"""The training loop: packed batches, one flat all-reduce a step, a schedule of the fraction done, checkpoints that resume exactly."""
+"""The training loop: packed batches, one flat all-reduce a step, a schedule of the fraction done, checkpoints that
+resume exactly.
+"""
 
 import json
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -68,7 +69,7 @@ class Trainer:
         return min(1.0, self.tokens / self.job.tokens)
 
     def run(self, report: Callable[["Trainer", State], None], check: Callable[["Trainer"], None]) -> bool:
-        """Train to the end; False where an interrupt ended it sooner. `check` is called after every step, on every process."""
+        """Train to the end; False where an interrupt ended it sooner. `check` is called after each step, everywhere."""
         meter, saved = Meter(self.folder, self.rank), time.monotonic()
         for batch, cursor in self.batches():
             began = time.monotonic()
@@ -120,9 +121,7 @@ class Trainer:
         with torch.autocast("cpu", torch.bfloat16, enabled=self.job.bf16):
             hidden = self.model.model(batch.ids, cos, sin, batch.attend, None, mix)  # [B, T, d]
         learn = batch.weights > 0
-        return F.cross_entropy(
-            self.model.logits(hidden[learn].float()), batch.targets[learn], reduction="none"
-        )
+        return F.cross_entropy(self.model.logits(hidden[learn].float()), batch.targets[learn], reduction="none")
 
     def reduce(self, tail: list[float]) -> list[float]:
         """Sum gradients and counts over the processes in one message; gradients become those of the weighted mean."""
@@ -132,9 +131,7 @@ class Trainer:
             dist.all_reduce(flat)
         gradients, counts = flat[: -len(tail)], flat[-len(tail) :]
         gradients /= counts[0]
-        for p, part in zip(
-            self.parameters, gradients.split([p.numel() for p in self.parameters]), strict=True
-        ):
+        for p, part in zip(self.parameters, gradients.split([p.numel() for p in self.parameters]), strict=True):
             p.grad = part.view_as(p)
         return [float(x) for x in counts]
 
@@ -156,7 +153,7 @@ class Trainer:
         state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), **counters}
         aside = self.checkpoint.with_suffix(".part")
         torch.save(state, aside)
-        os.replace(aside, self.checkpoint)
+        aside.replace(self.checkpoint)
 
     def restore(self) -> None:
         """Go on from the checkpoint; Raises ValueError where it was written by another number of processes."""
@@ -180,9 +177,7 @@ class Meter:
         self.sums: dict[str, float] = {}
         self.began = time.monotonic()
 
-    def add(
-        self, trainer: Trainer, totals: dict[str, float], report: Callable[[Trainer, State], None]
-    ) -> None:
+    def add(self, trainer: Trainer, totals: dict[str, float], report: Callable[[Trainer, State], None]) -> None:
         for name, value in totals.items():
             self.sums[name] = self.sums.get(name, 0.0) + value
         if self.rank or (trainer.step % LOG_EVERY and trainer.step > 3):

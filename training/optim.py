@@ -2,7 +2,8 @@
 
 Source: Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks": momentum, then the nearest
 half-orthogonal matrix by five Newton-Schulz steps. AdamW: Loshchilov and Hutter 2019, arXiv 1711.05101.
-Where we differ: matrices of one shape go through Newton-Schulz as one batch, and the batch is shared out over the processes.
+Where we differ: matrices of one shape go through Newton-Schulz as one batch, and the batch is shared out over the
+processes.
 """
 
 from collections import defaultdict
@@ -16,7 +17,7 @@ STEPS, A, B, C = 5, 3.4445, -4.7750, 2.0315  # the quintic of the source
 
 
 def orthogonalise(g: Tensor) -> Tensor:
-    """Singular values to about one: g [n, rows, columns] -> the same shape; in bf16, which is all the precision it needs."""
+    """Singular values to about one: g [n, rows, columns] -> the same shape; in bf16, as precise as it need be."""
     x = (g / (g.norm(dim=(-2, -1), keepdim=True) + 1e-7)).bfloat16()
     tall = x.size(-2) > x.size(-1)
     x = x.mT if tall else x

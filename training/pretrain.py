@@ -1,43 +1,48 @@
 """One command that makes the shipped draft and target from nothing but a seed: `python -m headgate.training.pretrain`.
 
-Every stage leaves a product in the output folder and is skipped where that product is whole; a training goes on from its latest
-checkpoint. So the same command, given again, finishes what a kill, a power cut or Ctrl-C left undone.
+Every stage leaves a product in the output folder and is skipped where that product is whole; a training goes on from
+its latest checkpoint. So the same command, given again, finishes what a kill, a power cut or Ctrl-C left undone.
 """
 
 import argparse
 import os
-import shutil
 import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
 import torch.distributed as dist
 
 from ..backends.local.qwen3 import Qwen3
 from . import sizes
 from .checks import Check
-from .curriculum import Curriculum, Own, draft_plan, plain_texts, target_plan
+from .curriculum import Curriculum, Own, Plan, draft_plan, plain_texts, target_plan
 from .loop import Job, Trainer
 from .processes import together
 from .progress import Progress
+from .publish import finished, publish
 from .rollout import label, load_labels, practice, save_labels
+from .sizes import Role
 from .tokenizer import Encoder, export, learn
 
 STAGES = ("tokenizer", "draft", "steps", "target", "export", "evaluate")
-# Large blocks are reused instead of being handed back to the system after every layer; on Linux this saves a third of the time.
+# Large blocks are kept for the next layer instead of being handed back to the system: on Linux this saves a third.
 MALLOC = "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_threshold=8589934592"
+
+
+PLANS: dict[Role, Callable[[float], Plan]] = {"draft": draft_plan, "target": target_plan}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
+    """What the command was asked to do."""
+
     out: Path
     seed: int = 1
     processes: int = 2
     draft_tokens: int = 14_000_000
-    target_tokens: int = 30_000_000
+    target_tokens: int = 27_000_000
     own_problems: int = 8_000
     check_every: int = 3_000_000
     compiled: bool = True
@@ -52,28 +57,22 @@ class Settings:
     def labels(self) -> Path:
         return self.out / "own_steps.json"
 
-    def exported(self, role: str) -> Path:
+    def exported(self, role: Role) -> Path:
         return (self.publish or self.out / "embedded") / role
 
 
-def draft_job(settings: Settings) -> Job:
-    shared = {
-        "seed": settings.seed,
-        "compiled": settings.compiled,
-        "bf16": True,
-        "save_every_s": settings.save_every,
-    }
-    return Job(config=sizes.DRAFT, tokens=settings.draft_tokens, batch_tokens=1536, floor=0.01, **shared)
-
-
-def target_job(settings: Settings) -> Job:
-    shared = {
-        "seed": settings.seed + 1,
-        "compiled": settings.compiled,
-        "bf16": True,
-        "save_every_s": settings.save_every,
-    }
-    return Job(config=sizes.TARGET, tokens=settings.target_tokens, batch_tokens=3072, **shared)
+def job(settings: Settings, role: Role) -> Job:
+    draft = role == "draft"
+    return Job(
+        config=sizes.OF[role],
+        tokens=settings.draft_tokens if draft else settings.target_tokens,
+        seed=settings.seed + (0 if draft else 1),
+        batch_tokens=1536 if draft else 3072,
+        floor=0.01 if draft else 0.0,
+        compiled=settings.compiled,
+        bf16=True,
+        save_every_s=settings.save_every,
+    )
 
 
 def make_tokenizer(settings: Settings) -> None:
@@ -82,69 +81,34 @@ def make_tokenizer(settings: Settings) -> None:
 
 
 def train_draft(settings: Settings) -> None:
-    curriculum = Curriculum(Encoder(settings.tokenizer))
-    trainer = Trainer(draft_job(settings), curriculum, draft_plan, settings.out / "draft")
-    train(trainer, settings, "draft", None)
+    train(settings, "draft", Curriculum(Encoder(settings.tokenizer)), None)
 
 
 def train_target(settings: Settings) -> None:
     labels = load_labels(settings.labels)
-    problems = practice(len(labels), settings.seed + 100)
-    own: list[tuple[object, Own]] = list(zip(problems, labels, strict=True))
-    curriculum = Curriculum(Encoder(settings.tokenizer), own)  # type: ignore[arg-type]
-    trainer = Trainer(target_job(settings), curriculum, target_plan, settings.out / "target")
-    train(trainer, settings, "target", finished(settings, "draft"))
+    own = list(zip(practice(len(labels), settings.seed + 100), labels, strict=True))
+    train(settings, "target", Curriculum(Encoder(settings.tokenizer), own), finished(settings.out, "draft"))
 
 
-def train(trainer: Trainer, settings: Settings, role: str, draft: Qwen3 | None) -> None:
-    """Run to the end, with Ctrl-C ending it at the next step; Raises KeyboardInterrupt then, after the checkpoint is written."""
+def train(settings: Settings, role: Role, curriculum: Curriculum, draft: Qwen3 | None) -> None:
+    """Run to the end. Ctrl-C ends it after the current step: Raises KeyboardInterrupt once a checkpoint is written."""
+    trainer = Trainer(job(settings, role), curriculum, PLANS[role], settings.out / role)
     if trainer.rank == 0:
-        signal.signal(signal.SIGINT, lambda *_: setattr(trainer, "interrupted", True))
-        signal.signal(signal.SIGTERM, lambda *_: setattr(trainer, "interrupted", True))
-    publish = Publisher(settings, role)
-    check = Check(Encoder(settings.tokenizer), draft, settings.check_every, publish)
+        for kind in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(kind, lambda *_: setattr(trainer, "interrupted", True))
+    ship = publisher(settings, role)
+    check = Check(Encoder(settings.tokenizer), draft, settings.check_every, ship)
     with Progress(role, trainer.job.tokens, quiet=trainer.rank > 0) as progress:
         ended = trainer.run(progress, check)
     if not ended:
         raise KeyboardInterrupt
     if trainer.rank == 0:
-        publish(trainer.snapshot())
+        ship(trainer.snapshot())
 
 
-@dataclass(frozen=True, slots=True)
-class Publisher:
-    """Puts a model, its tokenizer and its generation settings where others load them; written aside, then renamed."""
-
-    settings: Settings
-    role: str
-
-    def __call__(self, model: Qwen3) -> None:
-        folder = self.settings.exported(self.role)
-        folder.mkdir(parents=True, exist_ok=True)
-        aside = folder.with_name(folder.name + ".part")
-        shutil.rmtree(aside, ignore_errors=True)
-        model.save(aside)
-        export(Encoder(self.settings.tokenizer).tokenizer, aside)
-        generation = {"eos_token_id": model.config.eos_token_id, "pad_token_id": model.config.pad_token_id}
-        (aside / "generation_config.json").write_text(json_text({"_from_model_config": True, **generation}))
-        for file in sorted(aside.iterdir()):  # file by file: what else lies in the folder stays
-            file.chmod(0o644)
-            os.replace(file, folder / file.name)
-        aside.rmdir()
-
-
-def json_text(value: object) -> str:
-    import json
-
-    return json.dumps(value, indent=2, sort_keys=True) + "\n"
-
-
-def finished(settings: Settings, role: str) -> Qwen3:
-    """The trained model of a role, from its last checkpoint."""
-    model = Qwen3({"draft": sizes.DRAFT, "target": sizes.TARGET}[role])
-    state = torch.load(settings.out / role / "checkpoint.pt", weights_only=True)
-    model.load_state_dict(state["model"])
-    return model.eval()
+def publisher(settings: Settings, role: Role) -> Callable[[Qwen3], None]:
+    encoder = Encoder(settings.tokenizer)
+    return lambda model: publish(model, encoder, settings.exported(role))
 
 
 def write_steps(settings: Settings) -> None:
@@ -152,7 +116,7 @@ def write_steps(settings: Settings) -> None:
     rank, world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
     asked = practice(settings.own_problems, settings.seed + 100)
     share = asked[rank::world]
-    own = label(finished(settings, "draft"), Encoder(settings.tokenizer), share, settings.seed + rank)
+    own = label(finished(settings.out, "draft"), Encoder(settings.tokenizer), share, settings.seed + rank)
     parts: list[list[Own]] = [own]
     if world > 1:
         parts = [[] for _ in range(world)]
@@ -162,14 +126,14 @@ def write_steps(settings: Settings) -> None:
 
 
 def export_both(settings: Settings) -> None:
-    for role in ("draft", "target"):
-        Publisher(settings, role)(finished(settings, role))
+    for role in sizes.OF:
+        publisher(settings, role)(finished(settings.out, role))
 
 
 def evaluate_both(settings: Settings) -> None:
     from .evaluate import main as evaluate
 
-    folders = [f"--{role}={settings.exported(role)}" for role in ("draft", "target")]
+    folders = [f"--{role}={settings.exported(role)}" for role in sizes.OF]
     evaluate([*folders, f"--logs={settings.out}", f"--out={settings.out / 'results'}"])
 
 
@@ -269,9 +233,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         run(settings, stages)
     except KeyboardInterrupt:
-        print(
-            "\nStopped; everything up to here is saved. The same command goes on from here:", file=sys.stderr
-        )
+        print("\nStopped; everything up to here is saved. The same command goes on from here:", file=sys.stderr)
         print("  python -m headgate.training.pretrain " + " ".join(argv or sys.argv[1:]), file=sys.stderr)
         return 130
     return 0

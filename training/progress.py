@@ -35,9 +35,7 @@ class Progress:
             self.bar.stop()
 
     def __call__(self, trainer: Trainer, line: State) -> None:
-        figures = (
-            f"loss {line['loss']:.3f}  ratings {line['rating_loss']:.3f}  {line['tokens_per_s']:,} tokens/s"
-        )
+        figures = f"loss {line['loss']:.3f}  ratings {line['rating_loss']:.3f}  {line['tokens_per_s']:,} tokens/s"
         if self.bar:
             self.bar.update(self.task, completed=trainer.tokens, figures=figures)
         elif not self.quiet and trainer.step % 100 == 0:

@@ -50,12 +50,17 @@ def overview(figures: Figures) -> str:
         ("wrong steps behind right ones", *(share(m["step_error"]["all"], 4) for m in (draft, target))),
         (
             "same tokens as `transformers`",
-            *(f"{m['agreement']['same']} of {m['agreement']['n']}" for m in (draft, target)),
+            *(agreed(m) for m in (draft, target)),
         ),
         *training_rows(draft, target),
     ]
-    note = f"Measured on {measured['machine']}, in {measured['seconds'] / 60:.1f} minutes; {measured['problems']} problems."
+    took = f"{measured['seconds'] / 60:.1f} minutes"
+    note = f"Measured on {measured['machine']}, in {took}; {measured['problems']} problems."
     return f"### The pair\n\n{table(('', 'draft', 'target'), rows)}\n\n{note}"
+
+
+def agreed(model: Figures) -> str:
+    return f"{model['agreement']['same']} of {model['agreement']['n']}"
 
 
 def training_rows(draft: Figures, target: Figures) -> list[tuple[str, str, str]]:
@@ -86,13 +91,10 @@ def signals(figures: Figures) -> str:
     rows = [(name, *(area(at["overall"][name]) for at in found.values())) for name in names]
     first = table(("what tells the draft's wrong steps (AUROC)", *found), rows)
     operations = list(next(iter(found.values()))["rating_within_operation"])
-    inner = [
-        (k, *(within(at["rating_within_operation"].get(k)) for at in found.values())) for k in operations
-    ]
+    inner = [(k, *(within(at["rating_within_operation"].get(k)) for at in found.values())) for k in operations]
     second = table(("expected rating, within one operation", *found), inner)
     sizes = ", ".join(
-        f"{at['overall'][names[0]]['wrong']} of {at['overall'][names[0]]['n']} at {t}"
-        for t, at in found.items()
+        f"{at['overall'][names[0]]['wrong']} of {at['overall'][names[0]]['n']} at {t}" for t, at in found.items()
     )
     return f"### Telling wrong steps\n\nWrong steps of the draft: {sizes}.\n\n{first}\n\n{second}"
 
@@ -111,9 +113,7 @@ def acceptance(figures: Figures) -> str:
 def routing(figures: Figures) -> str:
     """SpecReason by threshold on both sets of problems."""
     sets = figures["routing"]
-    alone = [
-        (f"{who} alone", *(share(at[f"{who}_alone"]) for at in sets.values())) for who in ("draft", "target")
-    ]
+    alone = [(f"{who} alone", *(share(at[f"{who}_alone"]) for at in sets.values())) for who in ("draft", "target")]
     thresholds = list(next(iter(sets.values()))["thresholds"])
     rows = [(f"rating >= {t}", *(routed(at["thresholds"][t]) for at in sets.values())) for t in thresholds]
     head = ("", *(f"{name} (n {at['target_alone']['n']})" for name, at in sets.items()))

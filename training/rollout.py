@@ -4,7 +4,6 @@ Rows are padded on the left, so that all of them write their next token in the s
 """
 
 import json
-import os
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,7 +54,7 @@ class DenseKV:
 
 @dataclass(slots=True)
 class Written:
-    """What a model added to a text, with the natural log-probability of each token and the entropy, in nats, before it."""
+    """What a model added to a text, with each token's natural log-probability and the entropy, in nats, before it."""
 
     ids: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
@@ -112,9 +111,7 @@ def _continue(
         logits = step(model, kv, ids, pads)
         chosen = choose(logits, temperature, generator)
         record(alive, logits, chosen)
-        rows = torch.tensor(
-            [i for i, token in enumerate(chosen.tolist()) if token not in stop], dtype=torch.long
-        )
+        rows = torch.tensor([i for i, token in enumerate(chosen.tolist()) if token not in stop], dtype=torch.long)
         if not len(rows):
             return
         if len(rows) < len(alive):
@@ -153,7 +150,7 @@ def record(alive: Sequence[Written], logits: Tensor, chosen: Tensor) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rating:
-    """What a judge says of one step: its digits' shares, and its own log-probability of the step's least likely token."""
+    """What a judge says of one step: its digits' shares, and its log-probability of the step's least likely token."""
 
     digits: tuple[float, ...]
     least_logprob: float
@@ -214,7 +211,7 @@ class OwnStep:
 def own_steps(
     model: Qwen3, encoder: Encoder, asked: Sequence[WordProblem], *, temperature: float = 0.0, seed: int = 0
 ) -> list[OwnStep]:
-    """Let the model write every step of every problem, and the end of its thinking, each behind the right steps before it."""
+    """Let the model write every step of every problem, and the end of its thinking, behind the right steps before."""
     places = [(problem, k) for problem in asked for k in range(len(problem.steps) + 1)]
     prefixes = [encoder.encode(prefix(problem, k)) for problem, k in places]
     stop = (encoder.one("<|im_end|>"), encoder.one(DELIMITER))
@@ -263,11 +260,10 @@ def practice(count: int, seed: int) -> list[WordProblem]:
 def save_labels(labels: Sequence[Own], path: Path) -> None:
     aside = path.with_suffix(".part")
     aside.write_text(json.dumps(labels))
-    os.replace(aside, path)
+    aside.replace(path)
 
 
 def load_labels(path: Path) -> list[Own]:
     return [
-        {int(k): [(ids, rating) for ids, rating in own] for k, own in of.items()}
-        for of in json.loads(path.read_text())
+        {int(k): [(ids, rating) for ids, rating in own] for k, own in of.items()} for of in json.loads(path.read_text())
     ]

@@ -1,7 +1,8 @@
-"""Draft and target together on held-out problems: the draft writes every step, and the target redoes those that it rates low.
+"""Draft and target together on held-out problems: the draft writes every step, and the target redoes those that it
+rates low.
 
-Source: Pan et al. 2025, "SpecReason", arXiv 2504.07891, section 3. A small batched form of it for measuring a freshly trained
-pair; the strategy itself lives in `strategies/`.
+Source: Pan et al. 2025, "SpecReason", arXiv 2504.07891, section 3. A small batched form of it for measuring a freshly
+trained pair; the strategy itself lives in `strategies/`.
 """
 
 from collections.abc import Sequence
@@ -39,9 +40,7 @@ class Pair:
         new = [text for text in texts if tuple(text) not in self.scores]
         digits = [self.encoder.one(str(digit)) for digit in range(10)]
         pairs = [(text, self.drafted[tuple(text)]) for text in new]
-        for text, rating in zip(
-            new, rate(self.target, self.encoder.encode(RATE), digits, pairs), strict=True
-        ):
+        for text, rating in zip(new, rate(self.target, self.encoder.encode(RATE), digits, pairs), strict=True):
             self.scores[tuple(text)] = rating.expected
 
 

@@ -1,7 +1,11 @@
 """The shapes of the two shipped models."""
 
+from typing import Literal
+
 from ..backends.local.qwen3 import Qwen3Config
 from .tokenizer import ROWS, SPECIAL
+
+Role = Literal["draft", "target"]
 
 
 def shape(hidden: int, layers: int, heads: int, feed_forward: int) -> Qwen3Config:
@@ -20,3 +24,4 @@ def shape(hidden: int, layers: int, heads: int, feed_forward: int) -> Qwen3Confi
 
 DRAFT = shape(96, 2, 3, 256)
 TARGET = shape(192, 6, 6, 512)
+OF: dict[Role, Qwen3Config] = {"draft": DRAFT, "target": TARGET}

@@ -1,7 +1,7 @@
 """Shares with their intervals, and how well a number tells wrong from right.
 
-Sources: Wilson 1927, "Probable Inference", JASA 22; Hanley and McNeil 1982, "The Meaning and Use of the Area under a Receiver
-Operating Characteristic (ROC) Curve", Radiology 143.
+Sources: Wilson 1927, "Probable Inference", JASA 22; Hanley and McNeil 1982, "The Meaning and Use of the Area under a
+Receiver Operating Characteristic (ROC) Curve", Radiology 143.
 """
 
 import math

@@ -1,7 +1,7 @@
 """Qwen3 in plain torch: one small decoder for training and for inference, with Hugging Face's parameter names.
 
-Source: Yang et al. 2025, "Qwen3 Technical Report", arXiv 2505.09388, section 2: RMSNorm before each part, RMSNorm of every
-query and key head, rotary positions, grouped-query attention, SwiGLU, no biases.
+Source: Yang et al. 2025, "Qwen3 Technical Report", arXiv 2505.09388, section 2: RMSNorm before each part, RMSNorm of
+every query and key head, rotary positions, grouped-query attention, SwiGLU, no biases.
 Where we differ: nothing is cached here. Whoever decodes hands in a `KV`, which keeps keys and values as it likes.
 """
 
@@ -19,14 +19,14 @@ from torch import Tensor, nn
 MASKED = -1e9  # finite, so that a padding row that may look at nothing gives numbers and not NaN
 
 
-Mix = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]  # queries, keys, values, mask -> what each query takes along
+Mix = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]  # queries, keys, values, mask -> what each query takes
 
 
 class KV(Protocol):
     """Keys and values of what was read before; owned by the caller."""
 
     def extend(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        """Take this call's keys and values [B, kv_heads, T, hd]; return all that the queries may look at [B, kv_heads, S, hd]."""
+        """Take new keys and values [B, kv_heads, T, hd]; return all that may be looked at [B, kv_heads, S, hd]."""
         ...
 
 
@@ -50,7 +50,7 @@ class Qwen3Config:
 
     @classmethod
     def load(cls, folder: Path) -> "Qwen3Config":
-        """Read `config.json`; `rope_theta` stands at the top in older files and inside `rope_parameters` in newer ones."""
+        """Read `config.json`; `rope_theta` stands at its top in older files, inside `rope_parameters` in newer ones."""
         return cls.from_dict(json.loads((Path(folder) / "config.json").read_text()))
 
     @classmethod
@@ -81,6 +81,8 @@ def _head_dim(raw: Mapping[str, object]) -> int:
 
 
 class RMSNorm(nn.Module):
+    """Scaled to unit mean square, then by a learned weight."""
+
     def __init__(self, size: int, eps: float) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.ones(size))
@@ -102,6 +104,8 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 
 class Attention(nn.Module):
+    """Grouped-query attention with normed heads and rotary positions."""
+
     def __init__(self, config: Qwen3Config, layer: int) -> None:
         super().__init__()
         self.layer, self.head_dim = layer, config.head_dim
@@ -130,6 +134,8 @@ class Attention(nn.Module):
 
 
 class MLP(nn.Module):
+    """SwiGLU."""
+
     def __init__(self, config: Qwen3Config) -> None:
         super().__init__()
         self.gate_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
@@ -141,6 +147,8 @@ class MLP(nn.Module):
 
 
 class Layer(nn.Module):
+    """Attention and feed-forward, each normed before and added after."""
+
     def __init__(self, config: Qwen3Config, layer: int) -> None:
         super().__init__()
         self.self_attn = Attention(config, layer)

@@ -14,6 +14,7 @@ from headgate.backends.base import (
     OnToken,
     Piece,
     Sampling,
+    Stop,
 )
 from headgate.backends.errors import Cancelled
 from headgate.budget.cost import Cost
@@ -59,7 +60,7 @@ class Engine:
                 raise Cancelled(Cost(input=10, output=written * n, calls=1)) from None
             raise
         self.fail()
-        stop = "length" if written == sampling.max_tokens else "eos"
+        stop: Stop = "length" if written == sampling.max_tokens else "eos"
         first = Completion(text="x" * written, stop=stop, usage=Cost(input=10, output=written, calls=1))
         return [first] + [Completion(text="x" * written, stop=stop, usage=Cost(output=written))] * (n - 1)
 

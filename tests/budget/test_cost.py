@@ -127,12 +127,8 @@ def test_any_text_is_an_amount_or_a_value_error(text: str) -> None:
 
 
 def test_limits_read_a_whole_budget() -> None:
-    limits = Limits.of(
-        {"tokens": "20k", "output": 500, "tool_calls": {"search": 3}, "dollars": 0.05, "seconds": "60"}
-    )
-    assert limits == Limits(
-        tokens=20_000, output=500, tool_calls={"search": 3}, dollars=Decimal("0.05"), seconds=60.0
-    )
+    limits = Limits.of({"tokens": "20k", "output": 500, "tool_calls": {"search": 3}, "dollars": 0.05, "seconds": "60"})
+    assert limits == Limits(tokens=20_000, output=500, tool_calls={"search": 3}, dollars=Decimal("0.05"), seconds=60.0)
     assert limits.caps() == {
         "tokens": 20_000,
         "output": 500,

@@ -68,9 +68,7 @@ def test_pricing_fills_in_the_price_and_nothing_else() -> None:
 
 def test_rates_that_a_row_lacks_are_those_of_fresh_input() -> None:
     price = Price.of({"input": 2, "output": 8})
-    assert (price.input, price.cached_input, price.cache_write, price.output) == (2_000_000,) * 3 + (
-        8_000_000,
-    )
+    assert (price.input, price.cached_input, price.cache_write, price.output) == (2_000_000,) * 3 + (8_000_000,)
 
 
 def test_a_free_model_costs_nothing() -> None:

@@ -38,7 +38,7 @@ def make_run(
     """A run whose roles are played by these engines, each under its role's name; one engine may play two roles."""
     trace = Trace(*([sink] if sink else []))
     ledger = Ledger(limits, answer_reserve=reserve, trace=trace)
-    names = {id(backend): role for role, backend in reversed(models.items())}
+    names = {id(backend): role for role, backend in reversed(list(models.items()))}
     named = {
         role: Model(name=names[id(b)], backend=b, ledger=ledger, trace=trace, path=path, seed=seed)
         for role, b in models.items()

@@ -1,7 +1,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -112,7 +112,9 @@ async def test_a_proposal_to_stop_thinking_is_judged_like_any_step(new_run: NewR
 
 
 async def test_the_answer_is_written_by_whoever_closed_the_thinking_or_by_choice(new_run: NewRun) -> None:
-    for by, rating, text in [("last", 9, "D"), ("last", 0, "T"), ("draft", 0, "D"), ("target", 9, "T")]:
+    choices: list[tuple[Literal["last", "draft", "target"], int, str]]
+    choices = [("last", 9, "D"), ("last", 0, "T"), ("draft", 0, "D"), ("target", 9, "T")]
+    for by, rating, text in choices:
         backends = replies(["a</think>", "\\boxed{D}"], ["b</think>", "\\boxed{T}"], ratings=[rating])
         if by == "target":
             backends["target"] = Scripted(Replies(["\\boxed{T}"], ratings=[rating]))

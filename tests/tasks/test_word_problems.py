@@ -78,10 +78,7 @@ def test_statements_stand_in_natural_order_unless_shuffled() -> None:
     shuffled = problems(50, seed=9, mix=HARD)
     orders = [re.findall(r"(?:^|\. )(\w{3}) has", p.question) for p in shuffled]
     assert (
-        sum(
-            told != [x.subject for x in (*p.steps, *p.distractors)]
-            for told, p in zip(orders, shuffled, strict=True)
-        )
+        sum(told != [x.subject for x in (*p.steps, *p.distractors)] for told, p in zip(orders, shuffled, strict=True))
         > 40
     )
 

@@ -28,9 +28,7 @@ def alone(model: Qwen3, ids: list[int]) -> torch.Tensor:
 
 
 @torch.inference_mode()
-def test_a_packed_branch_gives_the_logits_of_the_same_text_alone(
-    curriculum: Curriculum, model: Qwen3
-) -> None:
+def test_a_packed_branch_gives_the_logits_of_the_same_text_alone(curriculum: Curriculum, model: Qwen3) -> None:
     chosen = [d for d in documents(curriculum, 12, target_plan(0.5)) if d.branches]
     batch = pack(chosen)
     packed = model.logits(model.model(batch.ids, *model.turns(batch.positions), batch.attend, None, mix))
@@ -50,9 +48,7 @@ def test_every_learned_place_keeps_its_target_and_weight(curriculum: Curriculum)
     for row, document in enumerate(chosen):
         ours = [(t, w) for t, w in zip(document.targets, document.weights, strict=True) if w > 0]
         learn = batch.weights[row] > 0
-        packed = list(
-            zip(batch.targets[row][learn].tolist(), batch.weights[row][learn].tolist(), strict=True)
-        )
+        packed = list(zip(batch.targets[row][learn].tolist(), batch.weights[row][learn].tolist(), strict=True))
         assert packed == ours
         assert int(batch.ratings[row].sum()) == len(document.branches)
 
@@ -71,9 +67,7 @@ def test_buckets_hold_every_document_once_and_never_one_alone(curriculum: Curric
 
 def drawn(curriculum: Curriculum, cursor: Cursor, count: int, rank: int = 0) -> list[tuple[Batch, Cursor]]:
     return list(
-        islice(
-            stream(curriculum, draft_plan, lambda: 0.5, seed=1, rank=rank, tokens=4096, cursor=cursor), count
-        )
+        islice(stream(curriculum, draft_plan, lambda: 0.5, seed=1, rank=rank, tokens=4096, cursor=cursor), count)
     )
 
 
@@ -85,6 +79,4 @@ def test_a_cursor_draws_the_same_batches_again(curriculum: Curriculum) -> None:
 
 def test_processes_draw_different_batches(curriculum: Curriculum) -> None:
     first, second = drawn(curriculum, Cursor(), 1, rank=0), drawn(curriculum, Cursor(), 1, rank=1)
-    assert first[0][0].ids.shape != second[0][0].ids.shape or not torch.equal(
-        first[0][0].ids, second[0][0].ids
-    )
+    assert first[0][0].ids.shape != second[0][0].ids.shape or not torch.equal(first[0][0].ids, second[0][0].ids)

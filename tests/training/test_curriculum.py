@@ -1,4 +1,4 @@
-"""Documents: loss stands where it should, candidates deserve their ratings, and training problems stay on their side."""
+"""Documents: loss stands where it should, candidates deserve their ratings, training problems stay on their side."""
 
 import random
 
@@ -14,7 +14,7 @@ MANY = problems(120, seed=8, split="training")
 
 
 def solved(curriculum: Curriculum, seed: int = 0, plan: Plan | None = None) -> Document:
-    return curriculum.solved(random.Random(seed), MANY[seed], plan or target_plan(0.5), {})
+    return curriculum.rated(random.Random(seed), MANY[seed], plan or target_plan(0.5), {})
 
 
 def learned(encoder: Encoder, document: Document) -> str:
@@ -74,14 +74,12 @@ def test_candidates_deserve_their_ratings(curriculum: Curriculum, encoder: Encod
 
 def test_the_drafts_own_steps_are_used_where_they_are_known(curriculum: Curriculum, encoder: Encoder) -> None:
     own = {k: [(encoder.encode("Nonsense.\n\n"), WRONG)] for k in range(len(MANY[0].steps))}
-    document = curriculum.solved(random.Random(1), MANY[0], target_plan(0.5), own)
+    document = curriculum.rated(random.Random(1), MANY[0], target_plan(0.5), own)
     assert "Nonsense." in encoder.decode(document.ids)
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_document_cut_short_asks_for_the_answer_at_once(
-    curriculum: Curriculum, encoder: Encoder, seed: int
-) -> None:
+def test_a_document_cut_short_asks_for_the_answer_at_once(curriculum: Curriculum, encoder: Encoder, seed: int) -> None:
     document = curriculum.cut_short(random.Random(seed), Plan())
     assert learned(encoder, document).endswith("}<|im_end|>")
     assert "</think>\n\n" not in learned(encoder, document)

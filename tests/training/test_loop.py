@@ -89,17 +89,13 @@ def test_a_killed_training_goes_on_from_its_checkpoint_to_the_same_weights(
     assert same(weights(whole), weights(train(tmp_path / "killed", curriculum, job(tiny))))
 
 
-def test_a_finished_training_does_nothing_more(
-    tmp_path: Path, curriculum: Curriculum, tiny: Qwen3Config
-) -> None:
+def test_a_finished_training_does_nothing_more(tmp_path: Path, curriculum: Curriculum, tiny: Qwen3Config) -> None:
     done = train(tmp_path, curriculum, job(tiny))
     again = train(tmp_path, curriculum, job(tiny))
     assert again.step == done.step and same(weights(done), weights(again))
 
 
-def test_a_resumed_training_may_be_made_longer(
-    tmp_path: Path, curriculum: Curriculum, tiny: Qwen3Config
-) -> None:
+def test_a_resumed_training_may_be_made_longer(tmp_path: Path, curriculum: Curriculum, tiny: Qwen3Config) -> None:
     short = train(tmp_path, curriculum, job(tiny))
     longer = train(tmp_path, curriculum, job(tiny, tokens=2 * TOKENS))
     assert longer.tokens >= 2 * TOKENS > short.tokens

@@ -29,9 +29,7 @@ def alone(model: Qwen3, ids: list[int]) -> torch.Tensor:
         return model.logits(model(torch.tensor([ids]), torch.arange(len(ids))[None], causal(len(ids))))[0]
 
 
-def test_greedy_decoding_in_a_batch_equals_reading_it_all_again_each_time(
-    model: Qwen3, encoder: Encoder
-) -> None:
+def test_greedy_decoding_in_a_batch_equals_reading_it_all_again_each_time(model: Qwen3, encoder: Encoder) -> None:
     texts = prompts(encoder)
     for prompt, written in zip(texts, write(model, texts, stop=(), limit=12), strict=True):
         ids = list(prompt)
@@ -99,9 +97,9 @@ def test_auroc_is_the_share_of_pairs_in_the_right_order() -> None:
     scores, positive = [rng.randrange(10) for _ in range(60)], [rng.random() < 0.4 for _ in range(60)]
     pairs = [
         (a > b) + (a == b) / 2
-        for a, p in zip(scores, positive)
+        for a, p in zip(scores, positive, strict=True)
         if p
-        for b, q in zip(scores, positive)
+        for b, q in zip(scores, positive, strict=True)
         if not q
     ]
     assert auroc(scores, positive) == pytest.approx(sum(pairs) / len(pairs))

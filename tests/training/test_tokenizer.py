@@ -58,17 +58,13 @@ def test_pieces_encode_as_the_whole_does(encoder: Encoder) -> None:
         assert [i for piece in pieces for i in encoder.encode(piece)] == encoder.encode("".join(pieces))
 
 
-def test_the_chat_template_gives_the_prompts_of_the_training(
-    tokenizer_folder: Path, encoder: Encoder
-) -> None:
+def test_the_chat_template_gives_the_prompts_of_the_training(tokenizer_folder: Path, encoder: Encoder) -> None:
     tokenizer = AutoTokenizer.from_pretrained(tokenizer_folder)
     turn = [{"role": "user", "content": "How many?"}]
     text = tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
     assert text == asking("How many?")
     assert tokenizer(text, add_special_tokens=False)["input_ids"] == encoder.encode(text)
-    off = tokenizer.apply_chat_template(
-        turn, tokenize=False, add_generation_prompt=True, enable_thinking=False
-    )
+    off = tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True, enable_thinking=False)
     assert off.endswith("<think>\n\n</think>\n\n")
 
 

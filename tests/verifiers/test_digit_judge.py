@@ -74,7 +74,8 @@ async def test_the_step_is_shown_to_the_judge_as_it_was_written() -> None:
 
 @given(LOGPROBS)
 def test_any_reading_lies_between_nought_and_nine(logprobs: dict[str, float]) -> None:
-    for reading in ("greedy", "expected"):
+    readings: list[Reading] = ["greedy", "expected"]
+    for reading in readings:
         value, mass = read(logprobs, reading)
         assert 0 <= value <= 9
         assert mass >= 0

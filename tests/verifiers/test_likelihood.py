@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from headgate.backends.base import Completion, Context
+from headgate.backends.base import Completion, Context, Stop
 from headgate.backends.model import Model
 from headgate.backends.scripted import Scripted, Table
 from headgate.budget.cost import Cost
@@ -15,7 +15,7 @@ TABLE = Table({"\n": {"a": 0.5, "x": 0.5}, "a": {" b": 0.25, "x": 0.75}, " b": {
 
 
 def step(text: str, *, closed: bool = False) -> Step:
-    stop = "think_end" if closed else "length"
+    stop: Stop = "think_end" if closed else "length"
     return Step(completion=Completion(text=text, stop=stop, usage=Cost()), author="draft")
 
 
@@ -39,7 +39,8 @@ async def test_a_step_is_as_good_as_its_tokens_are_likely(reduction: Reduction, 
 
 
 async def test_an_impossible_step_is_infinitely_bad() -> None:
-    for reduction in ("min", "mean"):
+    reductions: list[Reduction] = ["min", "mean"]
+    for reduction in reductions:
         assert (await verifier(reduction)(ASK, step("a a"))).value == -math.inf
 
 
