@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from ..orchestrator.figures import wilson
+from ..orchestrator.console.figures import wilson
 
 __all__ = ["paired", "wilson"]
 

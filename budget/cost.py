@@ -87,6 +87,7 @@ class Limits:
 
     tokens: input + cache_write + output. output: generated tokens. tool_calls: a number for all tools together,
     or one by name. dollars: exact to the nanodollar. seconds: a wall-clock deadline; children inherit the smaller.
+    Raises: ValueError naming the unit and what would have been right.
     """
 
     tokens: int | None = None
@@ -104,7 +105,12 @@ class Limits:
         known = [item.name for item in fields(cls)]
         if unknown := next((unit for unit in values if unit not in known), None):
             raise ValueError(f"a budget has no `{unknown}`; it has {', '.join(known)}")
-        return cls(**{unit: _READ[unit](unit, value) for unit, value in values.items() if value is not None})  # type: ignore[arg-type]
+        return cls(**values)  # type: ignore[arg-type]  # __post_init__ reads and checks every value
+
+    def __post_init__(self) -> None:
+        for unit, read in _READ.items():
+            if (value := getattr(self, unit)) is not None:
+                object.__setattr__(self, unit, read(unit, value))
 
     def caps(self) -> dict[str, int]:
         """The integer caps by unit, as `Cost.units` names them; the deadline is apart."""

@@ -134,8 +134,8 @@ def run(
     compare: _Compare = "",
 ) -> None:
     """Answer one question, or solve a file of problems."""
-    from . import inputs, running
-    from .folder import exit_code
+    from .commands import inputs, running
+    from .commands.folder import exit_code
     from .recipe import load, override
 
     chosen = override(load(recipe), models=model or (), budget=budget, total=budget_total, settings=settings or ())
@@ -171,7 +171,7 @@ def check(
     load_models: Annotated[bool, typer.Option("--load", help="Load the models too, and see what they can do.")] = False,
 ) -> None:
     """Say whether a recipe is right, without spending anything."""
-    from . import listing
+    from .commands import listing
     from .recipe import check_capabilities, graph, load, open_backends, override
 
     chosen = override(load(recipe), models=model or (), budget=budget, total=budget_total, settings=settings or ())
@@ -190,7 +190,7 @@ def show(
     yaml: Annotated[bool, typer.Option("--yaml", help="The recipe as resolved, every default written out.")] = False,
 ) -> None:
     """Draw a recipe: models, limits, and its graph of strategies."""
-    from . import listing
+    from .commands import listing
     from .recipe import dump, load, override
 
     chosen = override(load(recipe), models=model or (), budget=budget, total=budget_total, settings=settings or ())
@@ -206,9 +206,9 @@ def list_(
 ) -> None:
     """List strategies, recipes, tasks, backends and shipped models."""
     from ..strategies import registry
-    from . import listing
+    from .commands import listing
     from .errors import RecipeError
-    from .source import meant
+    from .recipe.source import meant
 
     if strategy and strategy not in registry.names():
         raise RecipeError(f"there is no strategy `{strategy}`", hint=meant(strategy, registry.names()))
@@ -220,7 +220,7 @@ def schema() -> None:
     """Print the recipe language as JSON Schema, for editors."""
     import json
 
-    from .schema import schema as language
+    from .recipe.schema import schema as language
 
     typer.echo(json.dumps(language(), indent=2))
 
@@ -230,7 +230,7 @@ def tasks(ctx: typer.Context) -> None:
     """List the tasks, or sample one."""
     if ctx.invoked_subcommand is None:
         from ..tasks import registry
-        from . import listing
+        from .commands import listing
 
         _print(listing.table((name, registry.summary(name)) for name in registry.names()))
 
@@ -243,7 +243,7 @@ def sample(
     steps: Annotated[int | None, typer.Option(help="Steps of each problem; else mixed.")] = None,
 ) -> None:
     """Print held-out problems as JSONL, for `headgate run --input`."""
-    from . import inputs
+    from .commands import inputs
 
     for line in inputs.sample_lines(name, n, seed, steps):
         typer.echo(line)

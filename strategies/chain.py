@@ -8,6 +8,9 @@ is written, from the answer reserve if need be.
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from typing import Annotated
+
+from annotated_types import Ge, Interval
 
 from ..backends.base import Completion, Context, Sampling
 from ..backends.errors import ContextTooLong
@@ -18,6 +21,10 @@ from ..verifiers.base import Problem, Score, Step
 from .base import Answer, Run
 
 DELIMITER = "\n\n"
+Count = Annotated[int, Ge(1)]
+Tokens = Annotated[int, Ge(0)]
+Temperature = Annotated[float, Ge(0)]
+TopP = Annotated[float, Interval(gt=0, le=1)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from typing import Final
 
 from ..verifiers.base import Problem, Step
 from .base import Answer, Run
-from .chain import Chain, Pace
+from .chain import Chain, Count, Pace, Temperature, Tokens, TopP
 
 NEEDS: Final = {"model": {"generate"}}
 
@@ -16,11 +16,11 @@ async def direct(
     problem: Problem,
     run: Run,
     *,
-    temperature: float = 0.6,
-    top_p: float = 0.95,
-    step_tokens: int | None = None,
-    think_tokens: int = 8192,
-    answer_tokens: int = 2048,
+    temperature: Temperature = 0.6,
+    top_p: TopP = 0.95,
+    step_tokens: Count | None = None,
+    think_tokens: Tokens = 8192,
+    answer_tokens: Count = 2048,
 ) -> Answer:
     """One model thinks and answers, alone."""
     pace = Pace(

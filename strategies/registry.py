@@ -43,7 +43,7 @@ def needs(strategy: Strategy) -> dict[str, frozenset[str]]:
     nested = {name: given.get(name, knob.default) for name, knob in knobs(strategy).items()}
     wanted: dict[str, frozenset[str]] = {}
     inner = [needs(cast(Strategy, value)) for value in nested.values() if is_strategy(value)]
-    for part in [_declared(strategy), *inner]:
+    for part in [_declared(strategy, given), *inner]:
         for role, operations in part.items():
             wanted[role] = wanted.get(role, frozenset()) | operations
     return wanted
@@ -58,9 +58,10 @@ def _bare(strategy: Strategy) -> Any:
     return cast(Any, strategy.func) if isinstance(strategy, partial) else strategy
 
 
-def _declared(strategy: Strategy) -> dict[str, frozenset[str]]:
+def _declared(strategy: Strategy, given: Mapping[str, object]) -> dict[str, frozenset[str]]:
+    """The module's `NEEDS`, or what its `needs` says where that depends on the knobs."""
     module = import_module(_bare(strategy).__module__)
-    declared: Mapping[str, set[str]] = getattr(module, "NEEDS", {})
+    declared: Mapping[str, set[str]] = module.needs(**given) if hasattr(module, "needs") else module.NEEDS
     return {role: frozenset(operations) for role, operations in declared.items()}
 
 

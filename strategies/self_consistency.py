@@ -7,11 +7,14 @@ is drawn once none could change the result, whatever it said. Ties go to the ans
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final
+
+from annotated_types import Interval
 
 from ..verifiers import numeric
 from ..verifiers.base import Problem
 from .base import Answer, Run, Status, Strategy
+from .chain import Count
 from .direct import direct
 
 NEEDS: Final[dict[str, set[str]]] = {}  # those of the strategy that samples
@@ -21,9 +24,9 @@ async def self_consistency(
     problem: Problem,
     run: Run,
     *,
-    n: int = 8,
-    wave: int = 4,
-    min_agreement: float = 0.0,
+    n: Count = 8,
+    wave: Count = 4,
+    min_agreement: Annotated[float, Interval(ge=0, le=1)] = 0.0,
     strategy: Strategy = direct,
 ) -> Answer:
     """Sample several answers and take the most frequent.

@@ -10,7 +10,9 @@ that repeat in pairs end the chain. A score equal to the threshold accepts.
 """
 
 from dataclasses import replace
-from typing import Final, Literal
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge
 
 from ..routers.score import ScoreRouter
 from ..verifiers.base import Problem, Step, StepVerifier
@@ -18,9 +20,8 @@ from ..verifiers.digit_judge import DigitJudge
 from ..verifiers.likelihood import LikelihoodVerifier
 from ..verifiers.uniform import UniformVerifier
 from .base import Answer, Run
-from .chain import Chain, Pace
+from .chain import Chain, Count, Pace, Temperature, Tokens, TopP
 
-NEEDS: Final = {"draft": {"generate"}, "target": {"generate", "peek", "score"}}
 Signal = Literal["expected", "greedy", "min_logprob", "mean_logprob", "uniform"]
 
 
@@ -30,13 +31,13 @@ async def spec_reason(
     *,
     threshold: float = 7.0,
     score: Signal = "expected",
-    first_n: int = 0,
+    first_n: Annotated[int, Ge(0)] = 0,
     answer_by: Literal["last", "draft", "target"] = "last",
-    temperature: float = 0.6,
-    top_p: float = 0.95,
-    step_tokens: int = 512,
-    think_tokens: int = 8192,
-    answer_tokens: int = 2048,
+    temperature: Temperature = 0.6,
+    top_p: TopP = 0.95,
+    step_tokens: Count = 512,
+    think_tokens: Tokens = 8192,
+    answer_tokens: Count = 2048,
 ) -> Answer:
     """A draft writes each step; the target rates it with one token and rewrites the bad ones.
 
@@ -65,6 +66,12 @@ async def spec_reason(
 
     chain = await Chain.begin(problem, run, pace).think(write)
     return await chain.answer(chain.last_author(run.draft) if answer_by == "last" else run.model(answer_by))
+
+
+def needs(*, score: Signal = "expected", **_: Any) -> dict[str, set[str]]:
+    """What each role must be able to do, by the signal."""
+    reading = {"expected": {"peek"}, "greedy": {"peek"}, "min_logprob": {"score"}, "mean_logprob": {"score"}}
+    return {"draft": {"generate"}, "target": {"generate"} | reading.get(score, set())}
 
 
 def verifier(run: Run, score: Signal) -> StepVerifier:

@@ -41,10 +41,7 @@ def test_there_is_something_to_keep() -> None:
 
 def test_every_folder_of_sources_is_a_package_that_ships() -> None:
     packages = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
-    folders = {
-        "headgate" if path.parent == Path() else "headgate." + ".".join(path.parent.parts)
-        for path in sources()
-    }
+    folders = {"headgate" if path.parent == Path() else "headgate." + ".".join(path.parent.parts) for path in sources()}
     assert folders == set(packages)
 
 
@@ -55,17 +52,13 @@ def test_only_the_face_stands_at_the_root() -> None:
 @pytest.mark.parametrize("path", sources(), ids=str)
 def test_imports_between_folders_are_relative_and_run_downward(path: Path) -> None:
     for line, node in imports(path):
-        assert not (node.level == 0 and (node.module or "").split(".")[0] == "headgate"), (
-            f"{path}:{line} is absolute"
-        )
+        assert not (node.level == 0 and (node.module or "").split(".")[0] == "headgate"), f"{path}:{line} is absolute"
         above = node.level == len(path.parts) and node.module
         if not above or path.parts[0] not in FLOORS:
             continue
         head = (node.module or "").split(".")[0]
         assert head in FLOORS, f"{path}:{line} imports {head}"
-        assert FLOORS.index(head) <= FLOORS.index(path.parts[0]), (
-            f"{path}:{line} imports {head}, which stands above"
-        )
+        assert FLOORS.index(head) <= FLOORS.index(path.parts[0]), f"{path}:{line} imports {head}, which stands above"
 
 
 @pytest.mark.parametrize("path", [path for path in sources() if path.name == "base.py"], ids=str)
@@ -78,12 +71,8 @@ def test_files_functions_and_names_are_of_a_size_to_read(path: Path) -> None:
     assert (ROOT / path).read_text().count("\n") <= 400
     assert path.stem not in VAGUE
     for function in functions(path):
-        assert (function.end_lineno or 0) - function.lineno < 50, (
-            f"{path}:{function.lineno} {function.name} is long"
-        )
-        assert function.returns is not None, (
-            f"{path}:{function.lineno} {function.name} has no return annotation"
-        )
+        assert (function.end_lineno or 0) - function.lineno < 50, f"{path}:{function.lineno} {function.name} is long"
+        assert function.returns is not None, f"{path}:{function.lineno} {function.name} has no return annotation"
 
 
 def test_the_median_function_is_short() -> None:
@@ -91,9 +80,7 @@ def test_the_median_function_is_short() -> None:
     assert sizes[len(sizes) // 2] <= 10
 
 
-@pytest.mark.parametrize(
-    "path", [p for p in tracked() if p.suffix in {".py", ".md", ".toml", ".yaml", ""}], ids=str
-)
+@pytest.mark.parametrize("path", [p for p in tracked() if p.suffix in {".py", ".md", ".toml", ".yaml", ""}], ids=str)
 def test_the_repository_names_no_registry_and_no_machine(path: Path) -> None:
     hosts = ["py" + "pi.org", "pythonhosted" + ".org", "huggingface" + ".co/", "registry." + "npmjs"]
     hosts += ["download.py" + "torch"]

@@ -16,7 +16,10 @@ _WHOLE: Final = r"(?:\d{1,3}(?:[,\u202f\u00a0 ]\d{3})+|\d+)"
 _NUMBER: Final = rf"[-+]?(?:{_WHOLE}(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d{{1,3}}(?!\d))?"
 _LATEX: Final = re.compile(r"(?<![\d.,])(\d+)? ?\\[dt]?frac ?(?:\{([^{}]+)\}\{([^{}]+)\}|(\d)(\d))")
 _SPACING: Final = re.compile(r"\\[!,;:]")
-_PARSE: Final = re.compile(rf"^(?P<before>[$€£]?)\s*(?P<a>{_NUMBER})(?:\s*/\s*(?P<b>{_NUMBER}))?\s*(?P<after>[^\d]*)$")
+# begins like a word, so that an exponent or a further term is no unit
+_UNIT: Final = r"(?:[%°€£$.]|[a-zµ\u00df-\uffff])(?:[^\W\d_]|[ .%°²³/-])*"
+_RATIO: Final = rf"(?P<a>{_NUMBER})(?:\s*/\s*(?P<b>{_NUMBER}))?"
+_PARSE: Final = re.compile(rf"^(?P<before>[$€£]?)\s*{_RATIO}\s*(?P<after>(?:{_UNIT})?)$")
 
 
 def same(left: str, right: str) -> bool:

@@ -45,9 +45,7 @@ class Recorder:
         return [event for event in self.events if event.kind == kind]
 
 
-def model(
-    backend: Any, limits: Limits | None = None, *, reserve: float = 0.0, **more: Any
-) -> tuple[Model, Recorder]:
+def model(backend: Any, limits: Limits | None = None, *, reserve: float = 0.0, **more: Any) -> tuple[Model, Recorder]:
     seen = Recorder(streaming=more.pop("streaming", False))
     trace = Trace(seen)
     ledger = Ledger(limits, answer_reserve=reserve, trace=trace)
@@ -286,9 +284,7 @@ async def test_another_seed_place_or_model_draws_something_else(change: str, val
     sampling = Sampling(temperature=1.0, max_tokens=64)
     who: dict[str, Any] = {"name": "draft", "seed": 3, "path": "p1/solve"}
     texts = [
-        (
-            await Model(backend=Scripted(COIN), ledger=Ledger(), **these).generate(ASK, sampling, at="step-0")
-        ).text
+        (await Model(backend=Scripted(COIN), ledger=Ledger(), **these).generate(ASK, sampling, at="step-0")).text
         for these in (who, who | {change: value})
     ]
     assert texts[0] != texts[1]

@@ -59,9 +59,7 @@ async def test_ratings_are_given_in_order_and_the_last_is_repeated() -> None:
 
 @settings(max_examples=60)
 @given(st.integers(0, 2**32), st.sampled_from([0.0, 0.5, 1.0, 2.0]), st.integers(1, 30))
-def test_generate_peek_and_score_of_a_table_agree_to_the_last_bit(
-    seed: int, temperature: float, most: int
-) -> None:
+def test_generate_peek_and_score_of_a_table_agree_to_the_last_bit(seed: int, temperature: float, most: int) -> None:
     async def scenario() -> None:
         backend = Scripted(WALK)
         sampling = Sampling(temperature=temperature, max_tokens=most, seed=seed, entropies=True)

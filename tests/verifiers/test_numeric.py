@@ -162,3 +162,9 @@ def test_hostile_answers_neither_crash_nor_hang(text: str) -> None:
 def test_any_answer_equals_itself_and_has_a_key(text: str) -> None:
     assert same(text, text)
     assert key(text) == key(f" {text} ")
+
+
+@pytest.mark.parametrize("text", ["5²", "5/x", "5x+1", "5*3", "5 = 2"])
+def test_a_term_that_goes_on_is_no_number_with_a_unit(text: str) -> None:
+    assert quantity(text) is None
+    assert not same(text, "5")

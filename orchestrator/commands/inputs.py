@@ -1,0 +1,69 @@
+"""What the command line is given, a question, a file or a folder, checked before anything is spent."""
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from ...tasks import jsonl
+from ...tasks import registry as tasks
+from ...verifiers.base import Problem
+from ..errors import RecipeError
+from ..recipe import Recipe
+from ..recipe.source import decode, meant
+from .folder import Folder, new_folder
+
+
+def check_one_source(question: str | None, input_: Path | None, out: Path | None, go_on: bool) -> None:
+    """Either a question or a file, and a folder only for a file. Raises: RecipeError."""
+    if (question is None) == (input_ is None):
+        given = "both a question and --input" if input_ else "neither a question nor --input"
+        raise RecipeError(f"there is {given}", hint='write one of "QUESTION", - (from stdin) or --input FILE')
+    if input_ is None and (out or go_on):
+        raise RecipeError("--out and --continue are for a batch", hint="give its problems by --input FILE")
+    if go_on and out is None:
+        raise RecipeError("--continue needs the folder to go on with", hint="name it by --out DIR")
+
+
+def question(written: str) -> str:
+    """The question, from stdin for `-`. Raises: RecipeError when it is empty."""
+    text = decode(sys.stdin.buffer.read(), "stdin") if written == "-" else written
+    if not text.strip():
+        raise RecipeError("the question is empty", hint="write what is to be solved")
+    return text.strip()
+
+
+def problems(path: Path, keep_going: bool, complain: Callable[[str], None]) -> tuple[list[Problem], int]:
+    """The problems of a file and how many lines were bad; `-` is stdin. Raises: BadLine."""
+    bad: list[jsonl.BadLine] = []
+
+    def told(error: jsonl.BadLine) -> None:
+        complain(str(error))
+        bad.append(error)
+
+    on_error = told if keep_going else None
+    if str(path) == "-":
+        return jsonl.parse(sys.stdin.buffer.read(), "stdin", on_error), len(bad)
+    return jsonl.load(path, on_error), len(bad)
+
+
+def folder(out: Path | None, recipe: Recipe, seed: int, go_on: bool) -> Folder:
+    """Where a batch goes. Raises: RecipeError."""
+    return Folder(out or new_folder(recipe), recipe, seed, resume=go_on)
+
+
+def known_model(recipe: Recipe, model: str) -> str:
+    """The model to compare with. Raises: RecipeError."""
+    if model and model not in recipe.models:
+        raise RecipeError(f"there is no model `{model}`", file="--compare", hint=meant(model, recipe.models))
+    return model
+
+
+def sample_lines(name: str, n: int, seed: int, steps: int | None) -> Iterator[str]:
+    """Problems of a task as JSONL. Raises: RecipeError."""
+    if name not in tasks.names():
+        raise RecipeError(f"there is no task `{name}`", hint=meant(name, tasks.names()))
+    try:
+        drawn = tasks.sample(name, n, seed, steps=steps)
+    except ValueError as error:
+        raise RecipeError(str(error)) from None
+    return map(jsonl.line, drawn)
