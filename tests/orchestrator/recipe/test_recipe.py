@@ -260,6 +260,21 @@ def test_an_option_written_wrong_is_named(options: dict[str, Any], said: str) ->
     assert str(error.value).startswith(said)
 
 
+@pytest.mark.parametrize(
+    ("use", "knob", "value", "said"),
+    [
+        ("self_consistency", "n", 0, "at least 1"),
+        ("self_consistency", "min_agreement", 1.5, "at most 1"),
+        ("direct", "temperature", -0.1, "at least 0"),
+        ("direct", "top_p", 0, "more than 0"),
+        ("spec_reason", "first_n", -1, "at least 0"),
+    ],
+)
+def test_a_knob_out_of_its_range_is_refused_with_the_range(use: str, knob: str, value: float, said: str) -> None:
+    with pytest.raises(RecipeError, match=rf"`nodes.s.with.{knob}` takes {said}"):
+        load({"version": 1, "models": {"m": "scripted:m.json"}, "nodes": {"s": {"use": use, "with": {knob: value}}}})
+
+
 # -- loaded models and questions ------------------------------------------------------------------------------
 
 
