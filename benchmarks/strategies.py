@@ -29,6 +29,7 @@ GRIDS: Mapping[str, Sequence[float]] = {
     "min_logprob": (-4, -2.5, -1.5, -0.7),
 }
 TABLE = (5.0, 6.0, 7.0, 7.5, 8.0)
+VOTES = (("draft", 8), ("target", 4))
 CALIBRATION_SEED, TABLE_SEED = 41, 43
 
 
@@ -155,7 +156,7 @@ def tabulate(calibration: Bench, test: Bench) -> None:
     blind = match_random(calibration, calibration.rule("expected", digit).target_tokens())
     chosen, random = test.rule("expected", digit), test.rule("uniform", blind)
     named = [("draft alone", draft), ("target alone", target)]
-    named += [(f"self_consistency n 8, {m}", sampled(test, m, 8)) for m in ("draft", "target")]
+    named += [(f"self_consistency n {n}, {model}", sampled(test, model, n)) for model, n in VOTES]
     thresholds = sorted({*TABLE, digit})
     named += [(f"spec_reason >= {t:g}{' *' if t == digit else ''}", test.rule("expected", t)) for t in thresholds]
     named += [(f"random at the share of *, {blind:g}", random)]

@@ -169,9 +169,11 @@ def extend(rng: random.Random, chain: list[Line], rest: Sequence[str], item: str
     if len(rest) >= 2 and rng.random() < 0.5:
         fresh = base(rng, rest[1], item)
         line = derive(rng, rest[0], latest, [fresh], mix)
-        return line and ([fresh, line] if len(line.parents) == 2 else [line])
-    line = derive(rng, rest[0], latest, chain[:-1], mix)
-    return line and [line]
+        if line is not None and len(line.parents) == 2:
+            return [fresh, line]
+    else:
+        line = derive(rng, rest[0], latest, chain[:-1], mix)
+    return None if line is None else [line]
 
 
 def distractor(rng: random.Random, name: str, item: str, known: Mapping[str, Line], mix: Mix) -> Line | None:

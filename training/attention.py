@@ -26,11 +26,11 @@ def mix(q: Tensor, k: Tensor, v: Tensor, attend: Blocks) -> Tensor:
     q = q * k.shape[-1] ** -0.5
     if attend.far is None or attend.near is None:
         return (q @ k.mT + attend.trunk).softmax(-1) @ v.float()
-    (q, own_q), (k, own_k), (v, own_v) = (x.split((size, rest), dim=2) for x in (q, k, v.float()))
+    (q, own_q), (k, own_k), (v, own_v) = (x.split((size, rest), dim=2) for x in (q, k, v.float()))  # type: ignore[no-untyped-call]
     first = (q @ k.mT + attend.trunk).softmax(-1) @ v
     branches = attend.near.shape[2:4]  # M, l
     far = own_q @ k.mT + attend.far  # [B, heads, M * l, L]
     near = own_q.unflatten(2, branches) @ own_k.unflatten(2, branches).mT + attend.near  # [B, heads, M, l, l]
-    to_trunk, to_own = torch.cat((far, near.flatten(2, 3)), dim=-1).softmax(-1).split((size, branches[1]), dim=-1)
+    to_trunk, to_own = torch.cat((far, near.flatten(2, 3)), dim=-1).softmax(-1).split((size, branches[1]), dim=-1)  # type: ignore[no-untyped-call]
     from_own = to_own.unflatten(2, branches) @ own_v.unflatten(2, branches)
     return torch.cat((first, to_trunk @ v + from_own.flatten(2, 3)), dim=2)

@@ -87,13 +87,13 @@ def target_plan(fraction: float) -> Plan:
     """First to solve, then to rate; the operations that it gets wrong come more often from the first third on."""
     solving, late = fraction < 0.4, fraction > 0.7
     return Plan(
-        drill=0.10,
+        drill=0.10 if solving else 0.40 if late else 0.15,
         cut_short=0.03,
-        rated=0.25 if solving else 1.0,
+        rated=0.25 if solving else 0.65,
         own=0.75 if late else 0.65,
         rating_weight=4.0 if late else 3.0,
         operations=OPERATIONS if fraction < 0.3 else TILTED,
-        remainders=0.15 if fraction < 0.3 else 0.34,
+        remainders=0.15 if fraction < 0.3 else 0.25,
     )
 
 
@@ -214,7 +214,7 @@ def invented(rng: random.Random, problem: WordProblem, k: int) -> tuple[str, int
 def bare_sum(rng: random.Random, remainders: float) -> tuple[str, str]:
     """A sum and its result, two-digit products with the partial products in between."""
     kinds = ("+", "-", "*", "x", "/", "max", "100")
-    kind = "mod" if rng.random() < remainders else rng.choices(kinds, (28, 14, 20, 12, 5, 8, 4))[0]
+    kind = "mod" if rng.random() < remainders else rng.choices(kinds, (26, 26, 13, 10, 3, 18, 2))[0]
     a = rng.choice((rng.randint(2, 99), rng.randint(10, 99), rng.randint(100, 999), rng.randint(100, 1500)))
     b = rng.choice((rng.randint(1, 9), rng.randint(10, 99), rng.randint(10, 99), rng.randint(100, 999)))
     return SUMS[kind](rng, a, b)

@@ -105,9 +105,9 @@ class Trainer:
         weights, rated = batch.weights[batch.weights > 0], batch.ratings[batch.weights > 0]
         (losses * weights).sum().backward()  # type: ignore[no-untyped-call]
         plain = losses.detach()
-        counts = [weights.sum(), batch.ids.numel(), float(stop), float(save)]
+        counts = [float(weights.sum()), float(batch.ids.numel()), float(stop), float(save)]
         sums = [plain[~rated].sum(), (~rated).sum(), plain[rated].sum(), rated.sum()]
-        tail = self.reduce([float(x) for x in (*counts, *sums)])
+        tail = self.reduce([*counts, *map(float, sums)])
         scale = schedule(self.fraction, self.step, constant=self.job.constant, floor=self.job.floor)
         self.optimizer.step(scale)
         self.model.zero_grad(set_to_none=True)
@@ -131,7 +131,8 @@ class Trainer:
             dist.all_reduce(flat)
         gradients, counts = flat[: -len(tail)], flat[-len(tail) :]
         gradients /= counts[0]
-        for p, part in zip(self.parameters, gradients.split([p.numel() for p in self.parameters]), strict=True):
+        parts = gradients.split([p.numel() for p in self.parameters])  # type: ignore[no-untyped-call]
+        for p, part in zip(self.parameters, parts, strict=True):
             p.grad = part.view_as(p)
         return [float(x) for x in counts]
 

@@ -24,7 +24,8 @@ def orthogonalise(g: Tensor) -> Tensor:
     for _ in range(STEPS):
         gram = x @ x.mT  # [n, small, small]
         x = A * x + (B * gram + C * gram @ gram) @ x
-    return (x.mT if tall else x).to(g.dtype)
+    wide: Tensor = x.mT if tall else x
+    return wide.to(g.dtype)
 
 
 class Muon:

@@ -42,7 +42,7 @@ class Settings:
     seed: int = 1
     processes: int = 2
     draft_tokens: int = 14_000_000
-    target_tokens: int = 27_000_000
+    target_tokens: int = 30_000_000
     own_problems: int = 8_000
     check_every: int = 3_000_000
     compiled: bool = True
@@ -68,6 +68,7 @@ def job(settings: Settings, role: Role) -> Job:
         tokens=settings.draft_tokens if draft else settings.target_tokens,
         seed=settings.seed + (0 if draft else 1),
         batch_tokens=1536 if draft else 3072,
+        constant=0.6 if draft else 0.5,
         floor=0.01 if draft else 0.0,
         compiled=settings.compiled,
         bf16=True,

@@ -38,7 +38,7 @@ def export(tokenizer: Tokenizer, folder: Path) -> None:
     """Write the files that `AutoTokenizer` reads, the chat template among them."""
     from transformers import PreTrainedTokenizerFast
 
-    fast = PreTrainedTokenizerFast(
+    fast = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=tokenizer,
         eos_token="<|im_end|>",
         pad_token="<|pad|>",

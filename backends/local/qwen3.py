@@ -130,7 +130,7 @@ class Attention(nn.Module):
         return cast(Tensor, self.o_proj(mixed.transpose(1, 2).flatten(2)))  # [B, T, d]
 
     def heads(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (-1, self.head_dim))  # [B, T, heads, hd]
+        return x.view(*x.shape[:-1], -1, self.head_dim)  # [B, T, heads, hd]
 
 
 class MLP(nn.Module):
@@ -206,7 +206,7 @@ class Qwen3(nn.Module):
     def logits(self, hidden: Tensor) -> Tensor:
         """hidden [..., d] -> logits [..., vocabulary]."""
         head = self.model.embed_tokens if self.config.tie_word_embeddings else self.lm_head
-        return F.linear(hidden, cast(Tensor, head.weight))
+        return F.linear(hidden, head.weight)
 
     @classmethod
     def load(cls, folder: Path) -> "Qwen3":

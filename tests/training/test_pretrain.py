@@ -1,6 +1,7 @@
 """The command itself: two processes, killed with SIGKILL and resumed, give the weights of a run that was left alone."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,49 +13,39 @@ import torch
 
 from headgate.training.pretrain import STAGES, main, parser
 
-SMALL = [
-    "--eager",
-    "--draft-tokens",
-    "45000",
-    "--save-every",
-    "0",
-    "--stage",
-    "tokenizer",
-    "--stage",
-    "draft",
-]
+SMALL = ["--eager", "--draft-tokens", "30000", "--save-every", "0", "--stage", "draft"]
 
 
-def start(out: Path) -> subprocess.Popen[str]:
+def start(out: Path) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "headgate.training.pretrain", "--out", str(out), *SMALL]
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
-    )
+    with (out / "said.txt").open("w") as said:
+        return subprocess.Popen(command, stdout=said, stderr=said, start_new_session=True)
 
 
 def finish(out: Path) -> dict[str, torch.Tensor]:
-    process = start(out)
-    said, _ = process.communicate(timeout=120)
-    assert process.returncode == 0, said
+    assert start(out).wait(timeout=150) == 0, (out / "said.txt").read_text()
     weights: dict[str, torch.Tensor] = torch.load(out / "draft" / "checkpoint.pt", weights_only=True)["model"]
     return weights
 
 
-def wait_for(file: Path) -> None:
-    for _ in range(600):
-        if file.exists():
-            return
-        time.sleep(0.1)
-    raise TimeoutError(file)
+def kill_once_saved(out: Path) -> None:
+    """SIGKILL to both processes as soon as there is a checkpoint."""
+    process = start(out)
+    while not (out / "draft" / "checkpoint.pt").exists() and process.poll() is None:
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
-@pytest.mark.timeout(180)
-def test_a_run_killed_at_any_moment_resumes_to_the_same_weights(tmp_path: Path) -> None:
-    killed = start(tmp_path / "killed")
-    wait_for(tmp_path / "killed" / "draft" / "checkpoint.pt")
-    os.killpg(killed.pid, signal.SIGKILL)
-    killed.communicate()
+def test_a_run_of_two_processes_killed_at_any_moment_resumes_to_the_same_weights(
+    tmp_path: Path, tokenizer_folder: Path
+) -> None:
+    for name in ("killed", "whole"):
+        shutil.copytree(tokenizer_folder, tmp_path / name / "tokenizer")
+    kill_once_saved(tmp_path / "killed")
+    half_way = torch.load(tmp_path / "killed" / "draft" / "checkpoint.pt", weights_only=True)["tokens"]
     resumed, whole = finish(tmp_path / "killed"), finish(tmp_path / "whole")
+    assert half_way < 30_000
     assert all(torch.equal(resumed[name], whole[name]) for name in whole)
 
 
