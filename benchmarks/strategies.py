@@ -29,7 +29,8 @@ GRIDS: Mapping[str, Sequence[float]] = {
     "min_logprob": (-4, -2.5, -1.5, -0.7),
 }
 TABLE = (5.0, 6.0, 7.0, 7.5, 8.0)
-VOTES = (("draft", 8), ("target", 4))
+LIKELY = -1.5
+VOTES = (("draft", 8),)
 CALIBRATION_SEED, TABLE_SEED = 41, 43
 
 
@@ -160,7 +161,11 @@ def tabulate(calibration: Bench, test: Bench) -> None:
     thresholds = sorted({*TABLE, digit})
     named += [(f"spec_reason >= {t:g}{' *' if t == digit else ''}", test.rule("expected", t)) for t in thresholds]
     named += [(f"random at the share of *, {blind:g}", random)]
-    named += [(f"spec_reason, min_logprob >= {likelihood:g} *", test.rule("min_logprob", likelihood))]
+    likely = sorted({LIKELY, likelihood})
+    named += [
+        (f"spec_reason, min_logprob >= {t:g}{' *' if t == likelihood else ''}", test.rule("min_logprob", t))
+        for t in likely
+    ]
     gain, below, above = paired(chosen.right, random.right)
     record(
         "strategies",

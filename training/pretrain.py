@@ -42,7 +42,7 @@ class Settings:
     seed: int = 1
     processes: int = 2
     draft_tokens: int = 14_000_000
-    target_tokens: int = 30_000_000
+    target_tokens: int = 43_000_000
     own_problems: int = 8_000
     check_every: int = 3_000_000
     compiled: bool = True
@@ -156,74 +156,56 @@ def run(settings: Settings, stages: tuple[str, ...]) -> None:
         together(function, world, settings)
 
 
+EPILOG = (
+    "stages, in order:\n"
+    "  tokenizer  512 tokens learned from generated problems                       seconds\n"
+    "  draft      0.27 M parameters, from scratch                                  minutes\n"
+    "  steps      the draft's own steps on training problems, labelled             minutes\n"
+    "  target     2.76 M parameters, from scratch; learns to rate the draft's steps  over an hour\n"
+    "  export     both in Hugging Face form, fp32                                  seconds\n"
+    "  evaluate   accuracy, step errors and ratings on held-out problems           minutes\n\n"
+    "examples:\n"
+    "  everything:            python -m headgate.training.pretrain\n"
+    "  a run of two minutes:  python -m headgate.training.pretrain --out /tmp/small --draft-tokens 300000 \\\n"
+    "                             --target-tokens 300000 --own-problems 200 --eager\n"
+    "  only measure again:    python -m headgate.training.pretrain --stage evaluate\n"
+)
+
+
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m headgate.training.pretrain",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="stages, in order:\n"
-        "  tokenizer  512 tokens learned from generated problems                       seconds\n"
-        "  draft      0.27 M parameters, from scratch                                  minutes\n"
-        "  steps      the draft's own steps on training problems, labelled             minutes\n"
-        "  target     2.76 M parameters, from scratch; learns to rate the draft's steps  about an hour\n"
-        "  export     both in Hugging Face form, fp32                                  seconds\n"
-        "  evaluate   accuracy, step errors and ratings on held-out problems           minutes\n\n"
-        "examples:\n"
-        "  everything:            python -m headgate.training.pretrain\n"
-        "  a run of two minutes:  python -m headgate.training.pretrain --out /tmp/small --draft-tokens 300000 \\\n"
-        "                             --target-tokens 300000 --own-problems 200 --eager\n"
-        "  only measure again:    python -m headgate.training.pretrain --stage evaluate\n",
+        epilog=EPILOG,
     )
-    runs = Path(__file__).parent / "runs" / "embedded"
-    d = Settings(out=runs)
+    add_options(parser)
+    return parser
+
+
+NUMBERS = {  # option: what it means, shown with its default in `Settings`
+    "processes": "one thread each; a run resumes with the number it began with",
+    "seed": "the same seed and processes give the same weights",
+    "draft_tokens": "padded; may change on resuming",
+    "target_tokens": "padded; may change on resuming",
+    "own_problems": "problems whose steps the draft writes",
+    "check_every": "tokens between small evaluations",
+    "save_every": "seconds between checkpoints",
+}
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Defaults are those of `Settings`."""
+    defaults = Settings(out=Path(__file__).parent / "runs" / "embedded")
     add = parser.add_argument
     add("--stage", choices=STAGES, action="append", help="only this stage; may be given again (default: all)")
-    add(
-        "--out",
-        type=Path,
-        default=runs,
-        help="where products and checkpoints lie (default: training/runs/embedded)",
-    )
+    add("--out", type=Path, default=defaults.out, help="products and checkpoints (default: training/runs/embedded)")
     add("--publish", type=Path, help="where the finished models go (default: OUT/embedded)")
-    add(
-        "--processes",
-        type=int,
-        default=d.processes,
-        help="one thread each; a run resumes with the number it began with",
-    )
-    add("--seed", type=int, default=d.seed, help="the same seed and processes give the same weights")
-    add(
-        "--draft-tokens",
-        type=int,
-        default=d.draft_tokens,
-        help="padded; may change on resuming (default: %(default)s)",
-    )
-    add(
-        "--target-tokens",
-        type=int,
-        default=d.target_tokens,
-        help="padded; may change on resuming (default: %(default)s)",
-    )
-    add(
-        "--own-problems",
-        type=int,
-        default=d.own_problems,
-        help="problems whose steps the draft writes (default: %(default)s)",
-    )
-    add(
-        "--check-every",
-        type=int,
-        default=d.check_every,
-        help="tokens between small evaluations (default: %(default)s)",
-    )
-    add(
-        "--save-every",
-        type=float,
-        default=d.save_every,
-        help="seconds between checkpoints (default: %(default)s)",
-    )
+    for name, meaning in NUMBERS.items():
+        value = getattr(defaults, name)
+        option = f"--{name.replace('_', '-')}"
+        add(option, type=type(value), default=value, help=f"{meaning} (default: %(default)s)")
     add("--eager", action="store_true", help="do not compile: slower, but starts at once")
-    return parser
 
 
 def main(argv: list[str] | None = None) -> int:
