@@ -3,6 +3,7 @@ PYTHON ?= python3
 PIP_ARGS ?=
 BIN := .venv/bin
 TORCH := torch==2.13.0
+ROOMS := backends benchmarks budget orchestrator recipes routers strategies tasks training verifiers
 QUESTION := Tom has 17 apples. Mia has 5 more than Tom. Leo has 12 times as many as Mia. Ann has what is left when Leo groups by 7. Ben has 48 apples. Eva has as many as Ann and Ben together. How many does Eva have?
 export HF_HUB_OFFLINE := 1
 
@@ -29,11 +30,12 @@ format: .venv/dev.done
 types: .venv/dev.done
 	mkdir -p .types
 	ln -sfn .. .types/headgate
-	MYPYPATH=.types $(BIN)/mypy -p headgate
-	rm -rf .types/wheel build
-	$(BIN)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir .types/wheel .
-	$(BIN)/pip install --quiet --no-deps --target .types/wheel/site .types/wheel/*.whl
-	$(BIN)/pyright --pythonpath $(BIN)/python --project pyproject.toml .types/wheel/site/headgate
+	MYPYPATH=.types $(BIN)/mypy -m headgate $(ROOMS:%=-p headgate.%)
+	rm -rf build
+	$(BIN)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir build/wheel .
+	$(BIN)/pip install --quiet --no-deps --target build/site build/wheel/*.whl
+	cp pyproject.toml build/site
+	$(BIN)/pyright --pythonpath $(BIN)/python --project build/site/pyproject.toml
 
 .venv/local.done: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv

@@ -68,7 +68,13 @@ class Event:
     def as_dict(self) -> dict[str, object]:
         """For JSON, one line an event."""
         cost = self.cost.as_dict() if self.cost else None
-        head = {"v": self.version, "id": self.id, "parent": self.parent, "path": self.path, "kind": self.kind}
+        head: dict[str, object] = {
+            "v": self.version,
+            "id": self.id,
+            "parent": self.parent,
+            "path": self.path,
+            "kind": self.kind,
+        }
         return head | {"t": round(self.t, 6), "cost": cost, "payload": dict(self.payload)}
 
 

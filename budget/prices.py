@@ -63,7 +63,7 @@ def find(model: str) -> Price | None:
 
 @cache
 def _table() -> dict[str, Price]:
-    text = files(__package__).joinpath("prices.toml").read_text(encoding="utf-8")
+    text = files(__package__ or "headgate.budget").joinpath("prices.toml").read_text(encoding="utf-8")
     vendors = tomllib.loads(text, parse_float=Decimal)
     return {f"{vendor}/{name}": Price.of(row) for vendor, rows in vendors.items() for name, row in rows.items()}
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Final
+from typing import Final, cast
 
 import networkx as nx
 
@@ -131,7 +131,7 @@ class Graph:
 
     def _check_circles(self) -> None:
         if not nx.is_directed_acyclic_graph(self._digraph):
-            circle = [edge[0] for edge in nx.find_cycle(self._digraph)]
+            circle = [str(edge[0]) for edge in cast("list[tuple[str, str]]", nx.find_cycle(self._digraph))]  # pyright: ignore[reportUnknownMemberType]
             path = " -> ".join([*circle, circle[0]])
             raise GraphError(
                 f"nodes wait for each other in a circle: {path}",
@@ -141,7 +141,7 @@ class Graph:
 
     def _check_question(self, node: Node) -> None:
         """It quotes only answers that are there by then, so that order of arrival decides nothing."""
-        before = nx.ancestors(self._digraph, node.name)
+        before = self._before(node.name)
         quoted = [name for name in PLACES.findall(node.question) if name in self.nodes and name not in before]
         if quoted and not (node.map and quoted[0] == node.map.item):
             raise GraphError(
@@ -149,6 +149,10 @@ class Graph:
                 node=node.name,
                 hint=f"add it to `needs: [{quoted[0]}]`",
             )
+
+    def _before(self, name: str) -> set[str]:
+        """All nodes that one waits for, directly or not."""
+        return set(cast("Iterable[str]", nx.ancestors(self._digraph, name)))  # pyright: ignore[reportUnknownMemberType]
 
     def _only_sink(self) -> tuple[str, ...]:
         sinks = [name for name in self.nodes if not self.successors(name)]
@@ -166,7 +170,7 @@ class Graph:
                 raise GraphError(f"the output `{name}` is no node", hint=self._meant(name))
         if len(set(self.output)) < len(self.output):
             raise GraphError("the output names a node twice", node=self.output[0])
-        useful = set(self.output).union(*(nx.ancestors(self._digraph, name) for name in self.output))
+        useful = set(self.output).union(*(self._before(name) for name in self.output))
         if lost := next((name for name in self.nodes if name not in useful), None):
             raise GraphError(
                 f"nothing uses what `{lost}` answers",

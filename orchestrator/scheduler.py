@@ -86,7 +86,7 @@ async def _map(state: _State, node: Node) -> Answer:
     )
     if not answers:
         return Answer(text="", status="abstained", reason=f"`{node.map.over}` is empty")
-    worst = max((a.status for a in answers), key=STATUSES.index)
+    worst = STATUSES[max(STATUSES.index(a.status) for a in answers)]
     text = "\n".join(a.text for a in answers)
     return billed(Answer(text=text, status=worst, candidates=tuple(answers)), run.ledger)
 

@@ -14,7 +14,11 @@ from .base import Strategy
 @cache
 def names() -> tuple[str, ...]:
     """All strategies, in alphabetical order."""
-    stems = (entry.name.removesuffix(".py") for entry in files(__package__).iterdir() if entry.name.endswith(".py"))
+    stems = (
+        entry.name.removesuffix(".py")
+        for entry in files(__package__ or "headgate.strategies").iterdir()
+        if entry.name.endswith(".py")
+    )
     return tuple(sorted(stem for stem in stems if _function(stem) is not None))
 
 
@@ -39,7 +43,7 @@ def knobs(strategy: Strategy) -> Mapping[str, inspect.Parameter]:
 
 def needs(strategy: Strategy) -> dict[str, frozenset[str]]:
     """The operations each role must offer, for it and for the strategies nested in its knobs."""
-    given = strategy.keywords if isinstance(strategy, partial) else {}
+    given = cast(Mapping[str, object], getattr(strategy, "keywords", {}))
     nested = {name: given.get(name, knob.default) for name, knob in knobs(strategy).items()}
     wanted: dict[str, frozenset[str]] = {}
     inner = [needs(cast(Strategy, value)) for value in nested.values() if is_strategy(value)]

@@ -76,7 +76,8 @@ def elect(candidates: Sequence[Answer], n: int, min_agreement: float) -> Answer:
     """The winner's answer, or why there is none."""
     votes = tally(candidates)
     if not votes:
-        status: Status = next((c.status for c in candidates if c.status in ("exhausted", "failed")), "abstained")
+        ends: list[Status] = [c.status for c in candidates if c.status in ("exhausted", "failed")]
+        status = ends[0] if ends else "abstained"
         return Answer(text="", status=status, reason="no sample answered", candidates=tuple(candidates))
     text, agreed = candidates[votes[0].first].text, f"{votes[0].count} of {len(candidates)} agree"
     if votes[0].count / n < min_agreement:

@@ -47,10 +47,11 @@ class Check:
         self.due: int | None = None
 
     def __call__(self, trainer: Trainer) -> None:
-        self.due = self.due or (trainer.tokens // self.every + 1) * self.every
-        if trainer.tokens < self.due:
+        due = self.due or (trainer.tokens // self.every + 1) * self.every
+        self.due = due
+        if trainer.tokens < due:
             return
-        self.due += self.every
+        self.due = due + self.every
         if trainer.rank == 0:
             model = trainer.snapshot()
             line = {"tokens": trainer.tokens, **self.measure(model)}

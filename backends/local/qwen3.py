@@ -13,7 +13,7 @@ from typing import Protocol, cast
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save_file  # pyright: ignore[reportUnknownVariableType]
 from torch import Tensor, nn
 
 MASKED = -1e9  # finite, so that a padding row that may look at nothing gives numbers and not NaN
