@@ -251,7 +251,7 @@ def test_an_interrupt_keeps_what_is_finished_and_says_how_to_go_on() -> None:
         time.sleep(0.02)
     running.send_signal(signal.SIGINT)
     _, said = running.communicate(timeout=60)
-    assert running.returncode == 130
+    assert running.returncode == 130, said
     assert "Traceback" not in said
     assert "headgate run direct -i many.jsonl -o out -p 1 -m target=scripted:endless.json --continue" in said
     assert 1 <= len(rows("out/answers.jsonl")) < 3000
@@ -309,8 +309,10 @@ def test_help_teaches_and_documents_exit_codes() -> None:
 
 
 def spawn(*words: str, **more: Any) -> "subprocess.Popen[str]":
+    """The command as a terminal starts it: a shell that runs tests in the background has interrupts ignored."""
     command = [sys.executable, "-m", "headgate.orchestrator.cli", *words]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more)
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), **pipes, **more)
 
 
 def test_a_reader_that_leaves_is_no_error() -> None:
