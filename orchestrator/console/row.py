@@ -94,10 +94,10 @@ class Rows:
         return [(line, style) for text, style in facts for line in wrapped(text, room)] + why
 
     def _facts(self, row: Row) -> Iterator[str]:
-        if row.score is not None:
-            yield f"score {row.score:.2f}"
         if row.reason:
             yield folded(row.reason)
+        elif row.score is not None:
+            yield f"score {row.score:.2f}"
         if row.tokens is not None:
             yield f"{row.tokens} tok"
         if row.nanodollars:

@@ -139,7 +139,7 @@ def test_a_pipe_gets_one_plain_line_a_step() -> None:
         "",
         "── solve ── spec_reason",
         "1 draft: 17 + 5 = 22. (score 8.50, 12 tok, $0.0000078)",
-        "2 draft: rejected: 3 * 22 = 56. (score 1.25, 1.25 of 9, below 7, 12 tok, $0.0000078)",
+        "2 draft: rejected: 3 * 22 = 56. (1.25 of 9, below 7, 12 tok, $0.0000078)",
         "2 target: rewrite: 3 * 22 = 66. (11 tok, $0.000074)",
     ]
 
