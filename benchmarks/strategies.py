@@ -63,7 +63,7 @@ class Bench:
 
     def measure(self, label: str, use: str, knobs: Mapping[str, object], roles: Mapping[str, str] | None = None) -> Row:
         """One setting, run or remembered."""
-        path = self.folder / f"{self.name}-{label}.json"
+        path = self.folder / f"{self.name}-{len(self.problems)}-{label}.json"
         if not path.exists():
             row = asyncio.run(self._run(label, recipe(use, knobs, roles or {})))
             path.parent.mkdir(parents=True, exist_ok=True)
