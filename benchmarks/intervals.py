@@ -3,11 +3,9 @@
 import math
 from collections.abc import Sequence
 
-from ..orchestrator.console.figures import wilson
+from ..orchestrator.console.figures import Z, wilson
 
 __all__ = ["paired", "wilson"]
-
-Z = 1.959963985
 
 
 def paired(left: Sequence[bool], right: Sequence[bool]) -> tuple[float, float, float]:

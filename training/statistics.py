@@ -7,17 +7,9 @@ Receiver Operating Characteristic (ROC) Curve", Radiology 143.
 import math
 from collections.abc import Sequence
 
-Z = 1.959963984540054  # 95 % of a normal distribution lies within this many standard deviations
+from ..orchestrator.console.figures import Z, wilson
 
-
-def wilson(hits: int, count: int) -> tuple[float, float]:
-    """The 95 % interval of a share."""
-    if not count:
-        return 0.0, 1.0
-    share, squared = hits / count, Z * Z
-    middle = (share + squared / (2 * count)) / (1 + squared / count)
-    half = Z * math.sqrt(share * (1 - share) / count + squared / (4 * count * count)) / (1 + squared / count)
-    return max(0.0, middle - half), min(1.0, middle + half)
+__all__ = ["auroc", "hanley_mcneil", "wilson"]
 
 
 def auroc(scores: Sequence[float], positive: Sequence[bool]) -> float:

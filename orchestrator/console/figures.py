@@ -15,6 +15,7 @@ from ...budget.prices import Price
 from ...strategies.base import Answer
 from ..agent import Solved
 
+Z: Final = 1.959963984540054  # 95 % of a normal distribution lies within this many standard deviations
 _USES: Final = {"think": "kept", "wasted": "wasted", "answer": "answer"}  # what else is spent is spent on judging
 
 
@@ -91,7 +92,7 @@ def seconds_per_token(solved: Iterable[Solved], model: str) -> float | None:
     return wrote.seconds / wrote.output if wrote.output else None
 
 
-def wilson(right: int, n: int, z: float = 1.96) -> tuple[float, float]:
+def wilson(right: int, n: int, z: float = Z) -> tuple[float, float]:
     """The interval of a share, 95 % unless told otherwise; of no share at all, everything."""
     if n == 0:
         return 0.0, 1.0
