@@ -93,7 +93,8 @@ def buckets(documents: Sequence[Document], tokens: int) -> list[list[Document]]:
         else:
             groups.append([document])
     if len(groups) > 1 and len(groups[-1]) == 1:
-        groups[-2] += groups.pop()
+        last = groups.pop()
+        groups[-1] += last
     return groups
 
 
