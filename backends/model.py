@@ -128,17 +128,13 @@ class Model:
         most = min(most, room)
 
         def cost(tokens: int) -> Cost:
-            return self._priced(Cost(input=prompt, output=tokens * n, calls=1), worst=True)
+            nanodollars = self.price.worst(prompt, tokens * n) if self.price else 0
+            return Cost(input=prompt, output=tokens * n, calls=1, nanodollars=nanodollars)
 
         return Bound(cost=cost, most=most, least=most if fixed else min(most, can.min_useful))
 
-    def _priced(self, cost: Cost, *, worst: bool = False) -> Cost:
-        if self.price is None:
-            return cost
-        if worst:
-            pico = cost.input * self.price.dearest_input + cost.output * self.price.output
-            return replace(cost, nanodollars=-(-pico // 1000))
-        return self.price.priced(cost)
+    def _priced(self, cost: Cost) -> Cost:
+        return self.price.priced(cost) if self.price else cost
 
     async def _metered(
         self,

@@ -6,7 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final, Literal
 
-from ..budget.prices import Price, find
+from ..budget.prices import Price, find, ours
 from .base import Backend
 from .dialect import Dialect
 from .errors import BackendError, NotAModel
@@ -36,8 +36,12 @@ class ModelSpec:
 
     @property
     def cost(self) -> Price | None:
-        """Its own price, or the price table's; None where nobody has written one."""
-        return self.price or find(self.model) or find(f"{self.backend}/{self.model}")
+        """Its own price, or the price table's; None where nobody has written one.
+
+        The tables of hosted models say nothing of what runs in this process or on a server of one's own.
+        """
+        look = ours if self.base_url or self.backend in ("local", "scripted") else find
+        return self.price or look(self.model) or look(f"{self.backend}/{self.model}")
 
 
 def names() -> tuple[str, ...]:

@@ -19,14 +19,16 @@ class Cost:
     """What was measured, in whole tokens, whole calls, nanodollars and busy seconds.
 
     input: prompt tokens that were not read from a cache; cached_input: those that were; cache_write: prompt
-    tokens for which a provider charges the writing of its cache. output: generated tokens; reasoning: the part
-    of them spent on thinking, never added again. nanodollars: priced exactly, rounded up once per call.
+    tokens for which a provider charges the writing of its cache; cache_write_1h: the part of them that is kept
+    for an hour. output: generated tokens; reasoning: the part of them spent on thinking. A part is never added
+    again. nanodollars: priced exactly, rounded up once per call.
     seconds: how long models and tools were busy; informational, since parallel calls overlap.
     """
 
     input: int = 0
     cached_input: int = 0
     cache_write: int = 0
+    cache_write_1h: int = 0
     output: int = 0
     reasoning: int = 0
     calls: int = 0
@@ -44,23 +46,33 @@ class Cost:
         """For people; sums are kept in `nanodollars`."""
         return self.nanodollars / NANO
 
+    # sum and difference are written out: the ledger adds in every scope of every call
     def __add__(self, other: "Cost") -> "Cost":
-        return self._combined(other, 1)
+        return Cost(
+            input=self.input + other.input,
+            cached_input=self.cached_input + other.cached_input,
+            cache_write=self.cache_write + other.cache_write,
+            cache_write_1h=self.cache_write_1h + other.cache_write_1h,
+            output=self.output + other.output,
+            reasoning=self.reasoning + other.reasoning,
+            calls=self.calls + other.calls,
+            tool_calls=_sum_by_name(self.tool_calls, other.tool_calls, 1) if other.tool_calls else self.tool_calls,
+            nanodollars=self.nanodollars + other.nanodollars,
+            seconds=self.seconds + other.seconds,
+        )
 
     def __sub__(self, other: "Cost") -> "Cost":
-        return self._combined(other, -1)
-
-    def _combined(self, other: "Cost", sign: int) -> "Cost":
         return Cost(
-            input=self.input + sign * other.input,
-            cached_input=self.cached_input + sign * other.cached_input,
-            cache_write=self.cache_write + sign * other.cache_write,
-            output=self.output + sign * other.output,
-            reasoning=self.reasoning + sign * other.reasoning,
-            calls=self.calls + sign * other.calls,
-            tool_calls=_sum_by_name(self.tool_calls, other.tool_calls, sign),
-            nanodollars=self.nanodollars + sign * other.nanodollars,
-            seconds=self.seconds + sign * other.seconds,
+            input=self.input - other.input,
+            cached_input=self.cached_input - other.cached_input,
+            cache_write=self.cache_write - other.cache_write,
+            cache_write_1h=self.cache_write_1h - other.cache_write_1h,
+            output=self.output - other.output,
+            reasoning=self.reasoning - other.reasoning,
+            calls=self.calls - other.calls,
+            tool_calls=_sum_by_name(self.tool_calls, other.tool_calls, -1) if other.tool_calls else self.tool_calls,
+            nanodollars=self.nanodollars - other.nanodollars,
+            seconds=self.seconds - other.seconds,
         )
 
     def units(self) -> dict[str, int]:
@@ -179,6 +191,4 @@ _READ: Final = {
 
 
 def _sum_by_name(left: Mapping[str, int], right: Mapping[str, int], sign: int) -> Mapping[str, int]:
-    if not right:
-        return left
     return {name: left.get(name, 0) + sign * right.get(name, 0) for name in {**left, **right}}

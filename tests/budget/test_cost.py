@@ -12,6 +12,7 @@ COSTS = st.builds(
     input=COUNT,
     cached_input=COUNT,
     cache_write=COUNT,
+    cache_write_1h=COUNT,
     output=COUNT,
     reasoning=COUNT,
     calls=COUNT,
@@ -27,7 +28,7 @@ def counted(cost: Cost) -> dict[str, object]:
 
 
 def test_tokens_are_new_work_and_leave_out_what_came_from_a_cache() -> None:
-    assert Cost(input=10, cached_input=1000, cache_write=3, output=20, reasoning=15).tokens == 33
+    assert Cost(input=10, cached_input=1000, cache_write=3, cache_write_1h=2, output=20, reasoning=15).tokens == 33
 
 
 def test_dollars_are_nanodollars_for_people() -> None:
