@@ -2,28 +2,30 @@
 
 | kind | when | payload |
 |---|---|---|
-| run_start, run_end | a recipe starts and ends | recipe, seed, headgate; status counts |
+| run_start, run_end | a process begins to work on a run, and ends | recipe, name, seed, headgate, time_ns |
 | problem_start, problem_end | one problem of a run | question; status, answer, correct, reason |
-| node_start, node_end, node_skip | a node of the graph | strategy, roles; status; reason |
+| node_start, node_end, node_skip | a node of the graph | strategy, roles; as answer; reason |
 | reserve | before a call leaves | role, purpose, backend, tokens (granted), shrunk |
 | settle | its outcome is known; `parent` is its reserve | role, purpose, stop, text, unmeasured |
+| rebook | what was spent turned out to be for something else; totals stay | role, was, now |
 | wait, refuse, overrun | the budget made a call wait, refused it, or a provider broke its bound | unit, asked, left |
 | retry | an attempt failed and another follows | role, error, attempt, wait_s |
 | token | a piece of text as it is written; not for journals | role, purpose, text |
 | step | a reasoning step is decided | index, author, kept, text, stop, tokens, score, reason |
 | tool_start, tool_end | a tool call; `parent` of the end is its start | tool, arguments; result, error |
-| answer | a strategy ended | status, text, stop |
+| answer | a strategy inside a node ended | asked, status, text, reason, result |
 | note | something a person should know | text |
 """
 
+import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, NamedTuple, Protocol
 
 from .cost import Cost
 
 VERSION: Final = 1
+_EMPTY: Final[Mapping[str, object]] = {}
 
 Kind = Literal[
     "run_start",
@@ -35,6 +37,7 @@ Kind = Literal[
     "node_skip",
     "reserve",
     "settle",
+    "rebook",
     "wait",
     "refuse",
     "overrun",
@@ -48,9 +51,8 @@ Kind = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """One thing that happened.
+class Event(NamedTuple):
+    """One thing that happened; a tuple, since five are made for every node, and this is the quickest value there is.
 
     id: counts up within a run. parent: the event it belongs to, if any. path: where in the run, such as
     `p1/solve/step-3`. t: seconds since the run began, from a monotonic clock. version: of this envelope.
@@ -62,7 +64,7 @@ class Event:
     kind: Kind
     t: float
     cost: Cost | None = None
-    payload: Mapping[str, object] = field(default_factory=dict[str, object])
+    payload: Mapping[str, object] = _EMPTY
     version: int = VERSION
 
     def as_dict(self) -> dict[str, object]:
@@ -96,11 +98,20 @@ class Sink(Protocol):
 
 
 class Trace:
-    """Where a run tells what happens: numbers events and hands them to every sink."""
+    """Where a run tells what happens: numbers events and hands them to every sink; any thread may tell.
 
-    def __init__(self, *sinks: Sink, clock: Callable[[], float] = time.monotonic) -> None:
+    strict: whether what is acknowledged must be durable before anything goes on from it.
+    """
+
+    def __init__(self, *sinks: Sink, clock: Callable[[], float] = time.monotonic, strict: bool = False) -> None:
         self.sinks = list(sinks)
+        self.strict = strict
         self._clock, self._began, self._last = clock, clock(), 0
+        self._lock = threading.Lock()
+
+    def go_on(self, last: int, t: float) -> None:
+        """Go on after an earlier process's last event; while no process runs, the run's clock stands still."""
+        self._last, self._began = last, self._clock() - t
 
     @property
     def live(self) -> bool:
@@ -121,14 +132,16 @@ class Trace:
         cost: Cost | None = None,
         **payload: object,
     ) -> int:
-        """Tell every sink, and return the event's id."""
-        self._last += 1
-        if self.sinks:
+        """Tell every sink, and return the event's id; 0 where nobody listens."""
+        if not self.sinks:
+            return 0
+        with self._lock:
+            self._last += 1
             t = self._clock() - self._began
-            event = Event(id=self._last, parent=parent, path=path, kind=kind, t=t, cost=cost, payload=payload)
+            event = Event(self._last, parent, path, kind, t, cost, payload)
             for sink in self.sinks:
                 sink.write(event)
-        return self._last
+            return event.id
 
     async def flush(self) -> None:
         """Return once every sink has made durable what it was told."""

@@ -1,7 +1,7 @@
 """The ledger: reserve a bound, bind the call to what was granted, settle what it cost; no cap is ever passed.
 
-A call reserves its dearest outcome in its scope and in every scope above, atomically (no await between check and
-hold). What it is granted becomes its `max_tokens`, so the engine enforces our number. Only calls hold; nobody holds
+A call reserves its dearest outcome in its scope and in every scope above, atomically, from any thread and any event
+loop. What it is granted becomes its `max_tokens`, so the engine enforces our number. Only calls hold; nobody holds
 while waiting for another reservation, so waiting cannot deadlock. A reservation
 
 - is granted in full when it fits beside all that is held;
@@ -10,78 +10,58 @@ while waiting for another reservation, so waiting cannot deadlock. A reservation
 - is refused when not even that can ever fit: spent only grows.
 
 Part of a scope may be an answer reserve, which only `final` calls touch, so that a run ends with an answer. At the
-deadline nothing more leaves. A hold whose outcome is unknown is charged in full.
+deadline nothing more leaves. A hold whose outcome is unknown is charged in full. With the history of earlier processes
+every scope begins with what it has spent already.
 """
 
-import asyncio
+import functools
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Self
+from threading import RLock
 
+from .bill import Bill
+from .caps import Caps, Gauge, Units, Vector
 from .cost import Cost, Limits
 from .errors import BudgetExceeded
 from .events import Kind, Trace
+from .history import History, Spent
+from .hold import Bound, Hold
+from .supply import Supply, Upstream
+from .waiters import Request, Waiters
 
+__all__ = ["Bound", "Hold", "Ledger"]
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bound:
-    """The dearest outcome of a call that generates at most n tokens, `least` <= n <= `most`; `cost` grows with n."""
-
-    cost: Callable[[int], Cost]
-    most: int = 0
-    least: int = 0
-
-    @classmethod
-    def fixed(cls, cost: Cost) -> Self:
-        """A call that cannot be shrunk, such as a tool's."""
-        return cls(cost=lambda _: cost)
-
-
-class Hold:
-    """What one call may spend, held in its scope and all above until it settles."""
-
-    __slots__ = ("_scope", "bound", "id", "purpose", "role", "settled", "shrunk", "tokens")
-
-    def __init__(self, scope: "Ledger", bound: Bound, tokens: int) -> None:
-        self._scope, self.tokens, self.shrunk = scope, tokens, tokens < bound.most
-        self.bound = bound.cost(tokens)
-        self.settled: Cost | None = None
-        self.id, self.role, self.purpose = 0, "", ""
-
-    def settle(self, actual: Cost | None, **payload: object) -> Cost:
-        """Charge what the call cost, or the whole bound where nobody knows (None); a second time does nothing."""
-        if self.settled is None:
-            self.settled = self.bound if actual is None else actual
-            self._scope.charge(self, self.settled, unmeasured=actual is None, **payload)
-        return self.settled
-
-    def release(self) -> None:
-        """Give back a hold whose call never left."""
-        if self.settled is None:
-            self.settled = Cost()
-            self._scope.give_back(self)
+_NO_LIMITS = Limits()
+_NOTHING = Cost()
+_NEVER = Spent()
 
 
 @dataclass(slots=True)
-class _Waiter:
-    scope: "Ledger"
-    bound: Bound
-    final: bool
-    granted: asyncio.Future[Hold]
+class _Tree:
+    """What all scopes of one tree share. The lock is held for figures only, never while sinks are told."""
 
+    clock: Callable[[], float]
+    history: History
+    lock: RLock = field(default_factory=RLock)
+    units: Units = field(default_factory=Units)
+    waiters: Waiters = field(init=False)
+    supply: Supply | None = None
 
-@dataclass(slots=True)
-class _Queue:
-    """The waiters of a whole tree of scopes, in order of arrival."""
-
-    waiters: list[_Waiter] = field(default_factory=list["_Waiter"])
+    def __post_init__(self) -> None:
+        self.waiters = Waiters(self.lock)
 
 
 class Ledger:
-    """One scope of a tree of budgets; `scope` opens another below it."""
+    """One scope of a tree of budgets; `scope` opens another below it.
+
+    history: what earlier processes of the run spent, for a root that goes on. upstream: another process's ledger, for a
+    root that spends only what it leases there.
+    """
+
+    __slots__ = ("_bill", "_bills", "_deadline", "_own", "_trace", "caps", "deadline", "parent", "path", "tree")
 
     def __init__(
         self,
@@ -92,26 +72,31 @@ class Ledger:
         answer_reserve: float = 0.0,
         trace: Trace | None = None,
         clock: Callable[[], float] = time.monotonic,
+        history: History | None = None,
+        upstream: Upstream | None = None,
     ) -> None:
-        limits = limits or Limits()
         if not 0 <= answer_reserve < 1:
             raise ValueError(f"an answer reserve is a share from 0 to below 1, such as 5%; found {answer_reserve}")
         self.parent = parent
-        self.path: str = f"{parent.path}/{name}" if parent and parent.parent else name
-        self.spent = Cost()
-        self._caps = limits.caps()
-        self._used = dict.fromkeys(self._caps, 0)
-        self.bill: dict[tuple[str, str], Cost] = {}
-        share = 1 - Fraction(str(answer_reserve))
-        self._ordinary = {unit: math.floor(cap * share) for unit, cap in self._caps.items()}
-        self._queue: _Queue = parent._queue if parent else _Queue()
-        self._trace: Trace = trace or (parent._trace if parent else Trace())
-        self._clock: Callable[[], float] = parent._clock if parent else clock
-        self._held: dict[str, int] = dict.fromkeys(self._caps, 0)
-        now, span = self._clock(), limits.seconds if limits.seconds is not None else math.inf
-        self.deadline: float = min(now + span, parent.deadline if parent else math.inf)
-        ordinary = now + span * float(share) if span < math.inf else math.inf
-        self._ordinary_deadline: float = min(ordinary, parent._ordinary_deadline if parent else math.inf)
+        self._bill = Bill()
+        self._bills: tuple[Bill, ...] = (self._bill, *parent._bills) if parent else (self._bill,)
+        if parent is None:
+            self.path = name
+            self._trace, self.tree = trace or Trace(), _Tree(clock, history or History())
+            self.caps, self.deadline, self._deadline = Caps((), self.tree.units), math.inf, math.inf
+        else:
+            self.path = f"{parent.path}/{name}" if parent.parent else name
+            self._trace, self.tree = trace or parent._trace, parent.tree
+            self.caps, self.deadline, self._deadline = parent.caps, parent.deadline, parent._deadline
+        self._own: tuple[Gauge, ...] = ()
+        if upstream and parent is None:
+            self._lease_from(upstream)
+        earlier = self.tree.history.at(self.path if parent else "")
+        if earlier:
+            self._restore(earlier)
+        if limits:
+            share = 1 - Fraction(str(answer_reserve)) if answer_reserve else 1
+            self._limit(limits, share, earlier or _NEVER)
 
     def scope(self, name: str, limits: Limits | None = None, *, answer_reserve: float = 0.0) -> "Ledger":
         """A scope below this one; its limits are caps, not a share set aside."""
@@ -125,31 +110,46 @@ class Ledger:
             scope = scope.parent
 
     def left(self, unit: str, *, final: bool = True) -> float:
-        """What may still be reserved of a unit, as `Cost.units` names it; infinite where nothing limits it."""
-        rooms = [s._room(unit, final, held=True) for s in self.chain() if unit in s._caps]
-        return min(rooms, default=math.inf)
+        """What may still be reserved of a unit, as `Cost.units` names it; infinite where nothing here limits it."""
+        with self.tree.lock:
+            known = (gauge for gauge in self.caps.gauges if gauge.unit == unit and not gauge.leased)
+            return min((gauge.left(final) for gauge in known), default=math.inf)
 
     def seconds_left(self, *, final: bool = True) -> float:
         """Until nothing more may leave; infinite without a deadline."""
-        return (self.deadline if final else self._ordinary_deadline) - self._clock()
+        return (self.deadline if final else self._deadline) - self.tree.clock()
 
     @property
     def held(self) -> dict[str, int]:
         """What open calls hold of each capped unit."""
-        return dict(self._held)
+        with self.tree.lock:
+            return {gauge.unit: gauge.room - gauge.free for gauge in self._own}
+
+    @property
+    def bill(self) -> dict[tuple[str, str], Cost]:
+        """What each role spent on each purpose, in order of first use."""
+        with self.tree.lock:
+            return self._bill.costs()
+
+    @property
+    def spent(self) -> Cost:
+        """What was spent here and in all scopes below."""
+        return sum(self.bill.values(), _NOTHING)
 
     def spent_by_role(self) -> dict[str, Cost]:
         """What each role cost, all purposes together, in order of first use."""
         roles: dict[str, Cost] = {}
         for (role, _), cost in self.bill.items():
-            roles[role] = roles.get(role, Cost()) + cost
+            roles[role] = roles.get(role, _NOTHING) + cost
         return roles
 
     def rebook(self, cost: Cost, role: str, was: str, now: str) -> None:
         """Move what was spent from one purpose to another, such as from think to wasted; no total changes."""
-        for scope in self.chain():
-            scope.bill[role, was] = scope.bill[role, was] - cost
-            scope.bill[role, now] = scope.bill.get((role, now), Cost()) + cost
+        self._trace.emit("rebook", self.path, cost=cost, role=role, was=was, now=now)
+        with self.tree.lock:
+            for bill in self._bills:
+                bill.put((role, was), _NOTHING - cost)
+                bill.put((role, now), cost)
 
     async def reserve(
         self, bound: Bound, *, role: str = "", purpose: str = "", final: bool = False, durable: bool = False
@@ -161,138 +161,159 @@ class Ledger:
         Raises: BudgetExceeded when not even `bound.least` tokens can ever fit, or past the deadline.
         """
         try:
-            hold = self._admit(bound, final) or await self._wait(bound, final)
+            hold = self._at_once(bound, final) or await self._in_turn(bound, final)
         except BudgetExceeded as error:
             self._told("refuse", role, purpose, unit=error.unit, asked=error.asked, left=error.left)
             raise
         hold.role, hold.purpose = role, purpose
-        hold.id = self._told("reserve", role, purpose, cost=hold.bound, tokens=hold.tokens, shrunk=hold.shrunk)
-        if durable:
-            await self._flush(hold, final)
+        if self._trace.sinks or durable:
+            await self._record(hold, final, durable)
         return hold
 
-    def charge(self, hold: Hold, actual: Cost, **payload: object) -> None:
-        """Move a hold to spent in every scope; `Hold.settle` calls it once."""
-        self._move(hold, actual)
-        self._told("settle", hold.role, hold.purpose, parent=hold.id, cost=actual, **payload)
-        self._pump()
+    def charge(self, hold: Hold, actual: Cost | None, payload: Mapping[str, object]) -> Cost:
+        """Move a hold to spent in every scope, once; `Hold.settle` calls it."""
+        tree, unmeasured = self.tree, actual is None
+        cost = hold.bound if actual is None else actual
+        with tree.lock:
+            if hold.settled is not None:
+                return hold.settled
+            hold.settled = cost
+        try:
+            # told before there is room, so that no record shows more open and spent than the caps allow
+            if self._trace.sinks:
+                told = {"unmeasured": unmeasured, **payload}
+                self._told("settle", hold.role, hold.purpose, parent=hold.id, cost=cost, **told)
+        finally:
+            used = tree.units.of(cost)
+            with tree.lock:
+                over = self.caps.move(hold.units, used)
+                self.bill_to(hold.role, hold.purpose, cost)
+                if over and tree.supply:
+                    tree.supply.exceeded(hold.units, used)
+                self.freed()
+            if over:
+                self.overrun(hold.units, used)
+        return cost
 
     def give_back(self, hold: Hold) -> None:
-        """Undo a hold; `Hold.release` calls it once. What a record was made of is settled at nothing."""
-        held = hold.bound.units()
-        for scope in self.chain():
-            for unit in scope._caps:
-                scope._held[unit] -= held.get(unit, 0)
-        self._pump()
-        if hold.id:
-            self._told("settle", hold.role, hold.purpose, parent=hold.id, cost=Cost(), stop="released")
+        """Undo a hold, once; `Hold.release` calls it. What a record was made of is settled at nothing."""
+        with self.tree.lock:
+            if hold.settled is not None:
+                return
+            hold.settled = _NOTHING
+        try:
+            if hold.id:
+                self._told("settle", hold.role, hold.purpose, parent=hold.id, cost=_NOTHING, stop="released")
+        finally:
+            with self.tree.lock:
+                self.caps.move(hold.units, (0,) * len(hold.units))
+                self.freed()
+
+    def return_idle(self) -> None:
+        """Give back upstream what was leased and no call holds, such as when its owner is short."""
+        with self.tree.lock:
+            if self.tree.supply:
+                self.tree.supply.give_back()
+
+    def bill_to(self, role: str, purpose: str, cost: Cost) -> None:
+        """Put a cost on the bills from here up; whoever calls holds the lock and has moved the units."""
+        key = role, purpose
+        for bill in self._bills:
+            bill.put(key, cost)
 
     # -- admission --------------------------------------------------------------------------------------------
 
-    def _admit(self, bound: Bound, final: bool) -> Hold | None:
-        """A hold, or None to wait. Raises: BudgetExceeded."""
-        self._check_deadline(final)
-        if not self._short(bound.cost(bound.most), final):
-            return self._hold(bound, bound.most)
-        if short := self._short(bound.cost(bound.least), final, held=False):
-            raise short
-        if not self._short(bound.cost(bound.most), final, held=False):
-            return None
-        tokens = self._largest(bound, final)
-        return self._hold(bound, tokens) if tokens is not None else None
+    def _at_once(self, bound: Bound, final: bool) -> Hold | None:
+        """The whole bound, if it fits right now. Raises: BudgetExceeded past the deadline."""
+        tree, cost = self.tree, bound.cost(bound.most)
+        units = tree.units.of(cost)
+        with tree.lock:
+            if self.deadline < math.inf and (expired := self.expired(final)):
+                raise expired
+            if not self.caps.fits(units, final):
+                return None
+            self.caps.hold(units)
+        return Hold(self, cost, units, bound.most, False)
 
-    def _largest(self, bound: Bound, final: bool) -> int | None:
-        """The most tokens that fit beside what is held, by bisection; None when fewer than `least` do."""
-        if self._short(bound.cost(bound.least), final):
-            return None
-        low, high = bound.least, bound.most
-        while high - low > 1:
-            middle = (low + high) // 2
-            low, high = (low, middle) if self._short(bound.cost(middle), final) else (middle, high)
-        return low
+    async def _in_turn(self, bound: Bound, final: bool) -> Hold:
+        """What the caps allow, when they do. Raises: BudgetExceeded."""
+        request = _Call(self, self.caps, self.tree.units, bound, final)
+        with self.tree.lock:
+            if request.admit():
+                return request.result()
+            self.tree.waiters.join(request)
+        try:
+            wait = functools.partial(self._trace.emit, "wait", self.path, asked=request.most[0])
+            return await self.tree.waiters.wait(request, self.seconds_left(final=final), wait)
+        except TimeoutError:
+            raise BudgetExceeded(self.path, "seconds", 0, 0) from None
 
-    def _short(self, cost: Cost, final: bool, *, held: bool = True) -> BudgetExceeded | None:
-        """The first unit, from here up, that a cost does not fit in, beside or without what is held."""
-        units = cost.units()
-        for scope in self.chain():
-            for unit in scope._caps:
-                asked, room = units.get(unit, 0), scope._room(unit, final, held=held)
-                if asked > room:
-                    return BudgetExceeded(scope.path, unit, asked, max(0, room))
-        return None
-
-    def _room(self, unit: str, final: bool, *, held: bool) -> int:
-        cap = self._caps[unit] if final else self._ordinary[unit]
-        return cap - self._used[unit] - (self._held[unit] if held else 0)
-
-    def _hold(self, bound: Bound, tokens: int) -> Hold:
-        hold = Hold(self, bound, tokens)
-        units = hold.bound.units()
-        for scope in self.chain():
-            for unit in scope._caps:
-                scope._held[unit] += units.get(unit, 0)
-        return hold
-
-    def _move(self, hold: Hold, actual: Cost) -> None:
-        held, used = hold.bound.units(), actual.units()
-        for scope in self.chain():
-            scope.spent += actual
-            key = (hold.role, hold.purpose)
-            scope.bill[key] = scope.bill.get(key, Cost()) + actual
-            for unit in scope._caps:
-                scope._held[unit] -= held.get(unit, 0)
-                scope._used[unit] += used.get(unit, 0)
-                if scope._used[unit] > scope._caps[unit]:
-                    self._overrun(scope, unit)
-
-    def _check_deadline(self, final: bool) -> None:
-        if (left := self.seconds_left(final=final)) <= 0:
-            raise BudgetExceeded(self.path, "seconds", 0, left)
-
-    # -- waiting ----------------------------------------------------------------------------------------------
-
-    async def _wait(self, bound: Bound, final: bool) -> Hold:
-        waiter = _Waiter(self, bound, final, asyncio.get_running_loop().create_future())
-        self._queue.waiters.append(waiter)
-        self._trace.emit("wait", self.path, asked=bound.cost(bound.most).tokens)
+    def expired(self, final: bool) -> BudgetExceeded | None:
+        """Why nothing more may leave, past the deadline."""
         left = self.seconds_left(final=final)
+        return BudgetExceeded(self.path, "seconds", 0, left) if left <= 0 else None
+
+    def take(self, bound: Bound, final: bool, *, whole: bool) -> Hold:
+        """Hold all, or the most tokens that fit where `least` do, by bisection; the lock is held."""
+        of, low, high = self.tree.units.of, bound.least, bound.most
+        while not whole and high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if self.caps.fits(of(bound.cost(middle)), final) else (low, middle)
+        tokens = bound.most if whole else low
+        cost = bound.cost(tokens)
+        self.caps.hold(units := of(cost))
+        return Hold(self, cost, units, tokens, tokens < bound.most)
+
+    def freed(self) -> None:
+        """See who fits now that something settled or came back; whoever calls holds the lock."""
+        if self.tree.waiters.waiting:
+            self.tree.waiters.pump(self.caps.gauges)
+        if self.tree.supply:
+            self.tree.supply.tend()
+
+    # -- a scope opens ----------------------------------------------------------------------------------------
+
+    def _limit(self, limits: Limits, share: Fraction | int, earlier: Spent) -> None:
+        """Caps of its own, of which earlier processes have used some, and a deadline."""
+        units = self.tree.units
+        with self.tree.lock:
+            places = {unit: units.index(unit) for unit in limits.caps()}
+            used = units.of(sum(earlier.bill.values(), _NOTHING))
+            own = tuple(
+                Gauge(self.path, unit, cap, cap - math.floor(cap * share), used[places[unit]])
+                for unit, cap in limits.caps().items()
+            )
+            self.caps, self._own = Caps(own + self.caps.gauges, units), own + self._own
+        if limits.seconds is not None:
+            began = self.tree.clock() - earlier.seconds
+            self.deadline = min(self.deadline, began + limits.seconds)
+            self._deadline = min(self._deadline, began + limits.seconds * float(share))
+
+    def _lease_from(self, upstream: Upstream) -> None:
+        units = self.tree.units
+        for unit in upstream.units:
+            units.index(unit)
+        self._own = tuple(Gauge(self.path, unit, 0, 0, leased=True) for unit in upstream.units)
+        self.caps = Caps(self._own, units)
+        self.tree.supply = Supply(upstream, self.caps, self.tree.lock, self.tree.waiters)
+        self.tree.waiters.short, self.tree.waiters.left = self.tree.supply.short, self.tree.supply.tend
+
+    def _restore(self, earlier: Spent) -> None:
+        with self.tree.lock:
+            for key, cost in earlier.bill.items():
+                self._bill.put(key, cost)
+
+    # -- what is told -----------------------------------------------------------------------------------------
+
+    async def _record(self, hold: Hold, final: bool, durable: bool) -> None:
+        """Tell of a hold, and wait until that is durable; a hold that cannot be recorded goes back."""
         try:
-            async with asyncio.timeout(left if left < math.inf else None):
-                return await waiter.granted
-        except BaseException as error:
-            self._leave(waiter)
-            if isinstance(error, TimeoutError):
-                raise BudgetExceeded(self.path, "seconds", 0, 0) from None
-            raise
-
-    def _leave(self, waiter: _Waiter) -> None:
-        """Out of the queue; a grant that came too late to be taken goes back."""
-        granted = waiter.granted
-        if waiter in self._queue.waiters:
-            self._queue.waiters.remove(waiter)
-        elif granted.done() and not granted.cancelled() and granted.exception() is None:
-            granted.result().release()
-        self._pump()
-
-    def _pump(self) -> None:
-        """Admit, in order of arrival, every waiter that now fits; fail those that never will."""
-        for waiter in list(self._queue.waiters):
-            if waiter.granted.done():
-                continue
-            try:
-                hold = waiter.scope._admit(waiter.bound, waiter.final)
-            except BudgetExceeded as error:
-                waiter.granted.set_exception(error)
-            else:
-                if hold is None:
-                    continue
-                waiter.granted.set_result(hold)
-            self._queue.waiters.remove(waiter)
-
-    async def _flush(self, hold: Hold, final: bool) -> None:
-        try:
-            await self._trace.flush()
-            self._check_deadline(final)
+            told = {"tokens": hold.tokens, "shrunk": hold.shrunk}
+            hold.id = self._told("reserve", hold.role, hold.purpose, cost=hold.bound, **told)
+            if durable:
+                await self._trace.flush()
+                if expired := self.expired(final):
+                    raise expired
         except BaseException:
             hold.release()
             raise
@@ -309,7 +330,35 @@ class Ledger:
     ) -> int:
         return self._trace.emit(kind, self.path, parent=parent, cost=cost, role=role, purpose=purpose, **payload)
 
-    def _overrun(self, scope: "Ledger", unit: str) -> None:
-        """A provider generated more than it was bound to: told, never hidden; the next admission is refused."""
-        left = scope._caps[unit] - scope._used[unit]
-        self._trace.emit("overrun", scope.path, unit=unit, asked=scope._used[unit], left=left)
+    def overrun(self, held: Vector, used: Vector) -> None:
+        """A provider went beyond what it was bound to: told, never hidden; what is really used counts from now on."""
+        for unit, bound, now in zip(self.tree.units.names, held, used, strict=False):
+            if now > bound:
+                passed = [gauge for gauge in self.caps.gauges if gauge.unit == unit and gauge.room < 0]
+                for gauge in passed:
+                    self._trace.emit("overrun", gauge.path, unit=unit, asked=gauge.cap - gauge.room, left=gauge.room)
+                if not passed:
+                    self._trace.emit("overrun", self.path, unit=unit, asked=now, left=bound - now)
+
+
+class _Call(Request[Hold]):
+    """A call that could not be held at once."""
+
+    __slots__ = ("_bound", "_scope")
+
+    def __init__(self, scope: Ledger, caps: Caps, units: Units, bound: Bound, final: bool) -> None:
+        most, least = units.of(bound.cost(bound.most)), units.of(bound.cost(bound.least))
+        enough = most if bound.enough is None else units.of(bound.cost(bound.enough))
+        super().__init__(caps, most, enough, least, final=final)
+        self._scope, self._bound = scope, bound
+
+    def expired(self) -> BudgetExceeded | None:
+        return self._scope.expired(self.final)
+
+    def take(self, *, whole: bool) -> Hold:
+        return self._scope.take(self._bound, self.final, whole=whole)
+
+    def undo(self) -> None:
+        if self.granted:
+            self.granted.settled = _NOTHING
+            self.caps.move(self.granted.units, (0,) * len(self.granted.units))

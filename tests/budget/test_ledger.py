@@ -146,6 +146,49 @@ async def test_a_provider_that_breaks_its_bound_is_told_on_and_the_next_call_is_
     assert caught.value.left == 0
 
 
+async def test_a_bound_that_was_broken_is_told_on_even_where_no_cap_is_passed() -> None:
+    seen = Recorder()
+    ledger = Ledger(Limits(tokens=1000), trace=Trace(seen)).scope("p1")
+    (await ledger.reserve(tokens(90))).settle(Cost(output=130))
+    told = {event.payload["unit"]: event for event in seen.events if event.kind == "overrun"}
+    assert set(told) == {"tokens", "output"}
+    assert told["tokens"].path == "p1"
+    assert (told["tokens"].payload["asked"], told["tokens"].payload["left"]) == (130, -40)
+    assert ledger.left("tokens") == 870
+
+
+async def test_a_settle_is_told_before_its_room_is_free() -> None:
+    class Reader(Recorder):
+        def write(self, event: Event) -> None:
+            super().write(event)
+            left.append(ledger.left("tokens"))
+
+    left: list[float] = []
+    ledger = Ledger(Limits(tokens=100), trace=Trace(Reader()))
+    (await ledger.reserve(tokens(60))).settle(Cost(output=10))
+    assert left == [40, 40]
+    assert ledger.left("tokens") == 90
+
+
+async def test_a_sink_that_fails_leaves_nothing_held() -> None:
+    class Broken(Recorder):
+        def write(self, event: Event) -> None:
+            super().write(event)
+            if event.kind == fails:
+                raise OSError("disk full")
+
+    fails = "reserve"
+    ledger = Ledger(Limits(tokens=100), trace=Trace(Broken()))
+    with pytest.raises(OSError, match="disk full"):
+        await ledger.reserve(tokens(60))
+    assert ledger.held["tokens"] == 0
+    fails = "settle"
+    hold = await ledger.reserve(tokens(60))
+    with pytest.raises(OSError, match="disk full"):
+        hold.settle(Cost(output=10))
+    assert (ledger.held["tokens"], ledger.spent.tokens) == (0, 10)
+
+
 # -- shrinking ------------------------------------------------------------------------------------------------
 
 
@@ -205,6 +248,25 @@ async def test_a_waiter_that_can_never_be_served_any_more_fails_at_once() -> Non
     first.settle(Cost(output=60))
     with pytest.raises(BudgetExceeded):
         await second
+
+
+async def test_a_grant_that_is_enough_is_taken_at_once() -> None:
+    ledger = Ledger(Limits(tokens=100))
+    first = await ledger.reserve(tokens(60))
+    bound = Bound(cost=lambda n: Cost(output=n), most=80, least=5, enough=30)
+    assert (await ledger.reserve(bound)).tokens == 40
+    waiting = asyncio.create_task(ledger.reserve(bound))
+    await idle()
+    assert not waiting.done()
+    first.settle(Cost(output=35))
+    await idle()
+    assert not waiting.done()  # 25 are free, and 30 may be once the other settles
+
+
+async def test_what_would_be_enough_but_never_fits_again_is_shrunk() -> None:
+    ledger = Ledger(Limits(tokens=100))
+    (await ledger.reserve(tokens(80))).settle(None)
+    assert (await ledger.reserve(Bound(cost=lambda n: Cost(output=n), most=80, least=5, enough=30))).tokens == 20
 
 
 # -- waiting --------------------------------------------------------------------------------------------------
@@ -270,6 +332,38 @@ async def test_a_grant_that_comes_together_with_a_cancellation_is_given_back_to_
         await second
     assert (await asyncio.wait_for(third, 1)).tokens == 100
     assert ledger.held["tokens"] == 100
+
+
+async def test_a_waiter_below_a_full_scope_does_not_keep_others_waiting() -> None:
+    run = Ledger(Limits(tokens=1000))
+    full, other = run.scope("full", Limits(tokens=100)), run.scope("other")
+    hold = await full.reserve(tokens(100))
+    large = await other.reserve(tokens(900))
+    blocked, waiting = asyncio.create_task(full.reserve(tokens(100))), asyncio.create_task(other.reserve(tokens(300)))
+    await idle()
+    large.settle(Cost(output=100))
+    assert (await asyncio.wait_for(waiting, 1)).tokens == 300
+    assert not blocked.done()
+    hold.settle(Cost())
+    assert (await asyncio.wait_for(blocked, 1)).tokens == 100
+
+
+async def test_thousands_of_waiters_are_served_in_order_and_each_when_it_fits() -> None:
+    ledger, served = Ledger(Limits(tokens=10**6)), list[int]()
+
+    async def call(index: int) -> None:
+        hold = await ledger.reserve(tokens(400_000 if index % 3 else 250_000))
+        served.append(index)
+        hold.settle(Cost(output=1))
+
+    first = await ledger.reserve(tokens(10**6))
+    tasks = [asyncio.create_task(call(index)) for index in range(2000)]
+    await idle()
+    first.settle(Cost(output=1))
+    await asyncio.gather(*tasks)
+    assert sorted(served) == list(range(2000))
+    for size in (0, 1, 2):
+        assert [i for i in served if i % 3 == size] == list(range(size, 2000, 3))
 
 
 async def test_waiting_and_refusing_are_told() -> None:
