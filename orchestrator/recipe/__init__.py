@@ -2,11 +2,12 @@
 
 from .admission import check_capabilities, check_question, open_backends, price
 from .checks import graph
-from .recipe import Budget, Recipe, load, loads, of, override, shipped
+from .recipe import Budget, Executor, Recipe, load, loads, of, override, shipped
 from .resolved import dump, dump_limits, dump_model
 
 __all__ = [
     "Budget",
+    "Executor",
     "Recipe",
     "check_capabilities",
     "check_question",

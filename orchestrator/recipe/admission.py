@@ -21,16 +21,19 @@ if TYPE_CHECKING:
     from .recipe import Recipe
 
 
-def open_backends(recipe: Recipe) -> dict[str, Backend]:
-    """Load every model; two names for one model share it. Raises: RecipeError."""
+def open_backends(recipe: Recipe, given: Mapping[str, Backend] | None = None) -> dict[str, Backend]:
+    """Load every model that is not given; two names for one model share it. Raises: RecipeError."""
     opened: dict[ModelSpec, Backend] = {}
+    given = given or {}
     for name, spec in recipe.models.items():
+        if name in given:
+            continue
         key = replace(spec, price=None)
         try:
             opened[key] = opened.get(key) or backends.open_backend(spec)
         except BackendError as error:
             raise recipe.source.error(("models", name), str(error)) from error
-    return {name: opened[replace(spec, price=None)] for name, spec in recipe.models.items()}
+    return {name: given.get(name) or opened[replace(spec, price=None)] for name, spec in recipe.models.items()}
 
 
 def price(recipe: Recipe, model: str) -> Price | None:

@@ -77,12 +77,14 @@ def check_tools(recipe: Recipe) -> None:
 
 
 def check_prices(recipe: Recipe) -> None:
-    """Every model has a price where dollars are limited. Raises: RecipeError."""
+    """Every model has a price where dollars are limited, or may go without. Raises: RecipeError."""
     path = next((path for path, limits in _limits(recipe) if limits.dollars is not None), None)
-    free = next((name for name, spec in recipe.models.items() if spec.cost is None), None)
-    if path and free:
+    if path is None or recipe.budget.on_unpriced == "allow":
+        return
+    if free := next((name for name, spec in recipe.models.items() if spec.cost is None), None):
         what = f"`{free}` has no price, which `{dotted(path)}.dollars` needs"
-        hint = f"write `{free}: {{..., price: {{input: 0.5, output: 2}}}}`, in dollars per million tokens"
+        price = f"`{free}: {{..., price: {{input: 0.5, output: 2}}}}`, in dollars per million tokens"
+        hint = f"write {price}, or `budget: {{on_unpriced: allow}}`, and its calls count no dollars"
         raise recipe.source.error(("models", free), what, hint=hint)
 
 
@@ -109,7 +111,7 @@ def _blamed(recipe: Recipe, error: GraphError) -> KeyPath:
     """The key to look at: of the node that the error names, the one that its words are about."""
     if error.node is None:
         return ("output",)
-    about = {"circle": ("map", "needs"), "is no list": ("map",), "quotes": ("question",)}
+    about = {"circle": ("map", "needs"), "is no list": ("map",), "quotes": ("question",), "join": ("join",)}
     keys = next((keys for word, keys in about.items() if word in error.what), ())
     written = [key for key in keys if recipe.source.has(("nodes", error.node, key))]
     return ("nodes", error.node, *written[-1:])

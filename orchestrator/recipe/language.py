@@ -10,6 +10,7 @@ from ...backends import registry as backends
 from ...backends.registry import ModelSpec
 from ...budget.cost import Limits
 from ...budget.prices import Price
+from ...budget.rates import RATES
 
 _AMOUNT: Final = {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": r"^\$?[\d_.,]+[kKmMgG]?$"}]}
 _TOOLS: Final = {"anyOf": [*_AMOUNT["anyOf"], {"type": "object", "additionalProperties": _AMOUNT}]}
@@ -24,6 +25,10 @@ def _limit(unit: str) -> BeforeValidator:
 
 def _listed(value: object) -> object:
     return [value] if isinstance(value, str) else value
+
+
+def _used(value: object) -> object:
+    return {"use": value} if isinstance(value, str) else value
 
 
 def _share(value: object) -> float:
@@ -50,18 +55,17 @@ def _model(value: object) -> object:
 
 
 def _price(value: object) -> object:
-    if not isinstance(value, Mapping):
+    if value is None or isinstance(value, Price):
         return value
-    row = cast(Mapping[str, object], value)
-    known = ("input", "cached_input", "cache_write", "output", "source", "date", "nominal")
-    if unknown := next((name for name in row if name not in known), None):
-        raise ValueError(f"a price takes no `{unknown}`; it takes {', '.join(known)}")
-    return Price.of(row)
+    if not isinstance(value, Mapping):
+        raise ValueError(f"a price is written {{input: 0.5, output: 2}}, dollars per million tokens; found {value!r}")
+    return Price.of(cast(Mapping[str, object], value))
 
 
+_Executor = Literal["local", "ray"]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]
 Text = Annotated[str, StringConstraints(min_length=1)]
-Outcome = Literal["answered", "abstained", "exhausted", "failed", "skipped"]
+Outcome = Literal["answered", "abstained", "exhausted", "failed", "skipped", "cancelled"]
 Names = Annotated[list[Name], BeforeValidator(_listed, json_schema_input_type=Name | list[Name])]
 Outcomes = Annotated[list[Outcome], BeforeValidator(_listed, json_schema_input_type=Outcome | list[Outcome])]
 
@@ -106,7 +110,7 @@ class ModelForm(Form):
     key_env: Text | None = Field(default=None, description="the environment variable that holds the key")
     dtype: Text | None = None
     price: Annotated[Any, BeforeValidator(_price)] = Field(
-        default=None, description="dollars per million tokens: input, output, cached_input, cache_write"
+        default=None, description=f"dollars per million tokens: {', '.join(RATES)}; `tiers` for long prompts"
     )
     dialect: Text | None = Field(default=None, description="a file in place of the model's own wording")
 
@@ -123,6 +127,13 @@ class MapForm(Form):
     item: Name = Field(default="item", alias="as", description="the item's name in the node's `question`")
 
 
+class RetryForm(Form):
+    """How often a node as a whole is tried again; model calls have retries of their own."""
+
+    attempts: int = Field(default=3, ge=1, description="in all, the first included")
+    wait_s: float = Field(default=1.0, ge=0, description="seconds before the second, about; doubles with every further")
+
+
 class NodeForm(Form):
     """A strategy at work."""
 
@@ -132,11 +143,21 @@ class NodeForm(Form):
     needs: Names = Field(default_factory=list, description="nodes that end before this one begins")
     when: dict[str, Outcomes] = Field(
         default_factory=dict,
-        description="outcomes of a need after which the node runs; else any but skipped and failed",
+        description="outcomes of a need after which the node runs; else any but skipped, cancelled and failed",
     )
     map: MapForm | None = None
     budget: LimitsForm | None = Field(default=None, description="what this node may spend on each problem")
     question: str = Field(default="", description="what is asked, with {question}, {item} or {NODE} filled in")
+    join: int | None = Field(
+        default=None, description="how many of its needs must have ended; the others are cancelled unless still needed"
+    )
+    retry: RetryForm | None = Field(default=None, description="tries again when it failed, within the same limits")
+    timeout_s: float | None = Field(
+        default=None, gt=0, description="seconds, over all attempts, after which it is cancelled and has failed"
+    )
+    on_unknown: Literal["retry", "fail"] = Field(
+        default="retry", description="after a crash: run it again if a call of it may have gone through, or fail"
+    )
 
 
 class BudgetForm(Form):
@@ -147,6 +168,18 @@ class BudgetForm(Form):
     answer_reserve: Annotated[
         float, BeforeValidator(_share), WithJsonSchema({"type": ["string", "number"], "examples": ["5%"]})
     ] = 0.05
+    on_unpriced: Literal["refuse", "allow"] = Field(
+        default="refuse", description="whether a model without a price may spend where dollars are limited"
+    )
+
+
+class ExecutorForm(Form):
+    """Who solves the problems: this process, worker processes, or actors of Ray."""
+
+    use: Literal["local", "ray"] = "local"
+    workers: int | None = Field(default=None, ge=0, description="else one of Ray, or none: this process solves all")
+    cpus: float = Field(default=1.0, ge=0, description="that Ray sets aside for each worker")
+    gpus: float = Field(default=0.0, ge=0, description="that Ray sets aside for each worker")
 
 
 class RecipeForm(Form):
@@ -158,5 +191,8 @@ class RecipeForm(Form):
     )
     tools: list[Text] = Field(default_factory=list)
     budget: BudgetForm = Field(default_factory=lambda: BudgetForm())
+    executor: Annotated[ExecutorForm, BeforeValidator(_used, json_schema_input_type=_Executor | ExecutorForm)] = Field(
+        default_factory=lambda: ExecutorForm(), description="local, ray, or one of them with what it takes"
+    )
     nodes: dict[Name, NodeForm] = Field(min_length=1)
     output: Names = Field(default_factory=list, description="the first that ran and answered; else the last node")

@@ -4,11 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
+from typing import Literal
 
 from pydantic import ValidationError
 
 from ...backends.registry import ModelSpec
 from ...budget.cost import Limits
+from ...strategies.attempts import Retry
 from ..errors import RecipeError
 from ..graph import Map, Node
 from .checks import check_backends, check_names, check_prices, check_tools, graph, roles
@@ -21,11 +23,28 @@ from .yaml_reader import KeyPath, read
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """Limits for each problem and for all together; `answer_reserve` is the share of each kept for its answer."""
+    """Limits for each problem and for all together; `answer_reserve` is the share of each kept for its answer.
+
+    on_unpriced: whether models without a price are refused where dollars are limited, or count no dollars.
+    """
 
     each: Limits = field(default_factory=Limits)
     total: Limits = field(default_factory=Limits)
     answer_reserve: float = 0.05
+    on_unpriced: Literal["refuse", "allow"] = "refuse"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Executor:
+    """Where problems are solved: in this process, by `workers` processes of this machine, or by as many actors of Ray.
+
+    workers: None for none here, and one of Ray. cpus, gpus: what Ray sets aside for each worker.
+    """
+
+    use: Literal["local", "ray"] = "local"
+    workers: int | None = None
+    cpus: float = 1.0
+    gpus: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +57,7 @@ class Recipe:
     nodes: Mapping[str, Node]
     output: tuple[str, ...] = ()
     tools: tuple[str, ...] = ()
+    executor: Executor = field(default_factory=Executor)
     source: Source = field(repr=False)
 
 
@@ -63,7 +83,10 @@ def of(source: Source) -> Recipe:
     except ValidationError as error:
         raise complaint(error, source) from None
     budget = Budget(
-        each=form.budget.each.limits, total=form.budget.total.limits, answer_reserve=form.budget.answer_reserve
+        each=form.budget.each.limits,
+        total=form.budget.total.limits,
+        answer_reserve=form.budget.answer_reserve,
+        on_unpriced=form.budget.on_unpriced,
     )
     models = {name: model.spec for name, model in form.models.items()}
     recipe = Recipe(
@@ -73,6 +96,7 @@ def of(source: Source) -> Recipe:
         nodes={name: _node(source, name, node, models) for name, node in form.nodes.items()},
         output=tuple(form.output),
         tools=tuple(form.tools),
+        executor=Executor(**form.executor.model_dump()),
         source=source,
     )
     return _checked(recipe)
@@ -131,6 +155,10 @@ def _node(source: Source, name: str, form: NodeForm, models: Mapping[str, ModelS
         roles=roles(source, path, form, strategy, models),
         limits=form.budget.limits if form.budget else None,
         question=form.question,
+        join=form.join,
+        retry=Retry(attempts=form.retry.attempts, wait_s=form.retry.wait_s) if form.retry else None,
+        timeout_s=form.timeout_s,
+        on_unknown=form.on_unknown,
     )
 
 

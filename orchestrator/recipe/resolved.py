@@ -1,8 +1,6 @@
 """A recipe written back as YAML, every default filled in: what a run keeps beside its answers."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import yaml
 
@@ -11,9 +9,7 @@ from ...budget.cost import Limits
 from ..graph import Node
 from .checks import graph
 from .knobs import knobs_of
-
-if TYPE_CHECKING:
-    from .recipe import Recipe
+from .recipe import Executor, Recipe
 
 _UNITS: Final = ("tokens", "output", "tool_calls", "dollars", "seconds")
 
@@ -27,13 +23,22 @@ def dump(recipe: Recipe) -> str:
             "each": dump_limits(recipe.budget.each),
             "total": dump_limits(recipe.budget.total),
             "answer_reserve": recipe.budget.answer_reserve,
+            "on_unpriced": recipe.budget.on_unpriced,
         },
         "nodes": {name: _plain_node(node) for name, node in recipe.nodes.items()},
         "output": list(graph(recipe).output),
     }
     if recipe.tools:
         values["tools"] = list(recipe.tools)
+    if recipe.executor != Executor():
+        values["executor"] = dump_executor(recipe.executor)
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=110, default_flow_style=None)
+
+
+def dump_executor(executor: Executor) -> dict[str, object]:
+    """Who solves the problems, as a recipe writes it."""
+    workers = {} if executor.workers is None else {"workers": executor.workers}
+    return {"use": executor.use, **workers, "cpus": executor.cpus, "gpus": executor.gpus}
 
 
 def dump_limits(limits: Limits) -> dict[str, object]:
@@ -48,10 +53,7 @@ def dump_model(spec: ModelSpec) -> object:
         name: getattr(spec, name) for name in ("base_url", "key_env", "dtype", "dialect") if getattr(spec, name)
     }
     if spec.price:
-        rates = ("input", "cached_input", "cache_write", "output")
-        per_million: dict[str, object] = {name: getattr(spec.price, name) / 1_000_000 for name in rates}
-        about = {"source": spec.price.source, "date": spec.price.date, "nominal": spec.price.nominal}
-        more["price"] = per_million | about
+        more["price"] = spec.price.as_row()
     return {"backend": spec.backend, "model": spec.model, **more} if more else str(spec)
 
 
@@ -65,4 +67,14 @@ def _plain_node(node: Node) -> dict[str, object]:
         written["map"] = {"over": node.map.over, "as": node.map.item}
     if node.limits:
         written["budget"] = dump_limits(node.limits)
-    return written | ({"question": node.question} if node.question else {})
+    if node.question:
+        written["question"] = node.question
+    return written | _patience(node)
+
+
+def _patience(node: Node) -> dict[str, object]:
+    """How long it waits and how often it tries, where a recipe says so."""
+    retry = {"attempts": node.retry.attempts, "wait_s": node.retry.wait_s} if node.retry else None
+    keys: dict[str, object] = {"join": node.join, "retry": retry, "timeout_s": node.timeout_s}
+    unknown = {} if node.on_unknown == "retry" else {"on_unknown": node.on_unknown}
+    return {key: value for key, value in keys.items() if value is not None} | unknown

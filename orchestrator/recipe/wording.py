@@ -6,7 +6,7 @@ from typing import Any, Final, cast
 from pydantic import BaseModel, ValidationError
 
 from ..errors import RecipeError
-from .language import BudgetForm, Form, LimitsForm, MapForm, ModelForm, NodeForm, RecipeForm
+from .language import BudgetForm, Form, LimitsForm, MapForm, ModelForm, NodeForm, RecipeForm, RetryForm
 from .source import Source, dotted, meant, said
 from .yaml_reader import KeyPath
 
@@ -97,6 +97,8 @@ def _form(path: KeyPath) -> type[Form] | None:
             return LimitsForm
         case ("nodes", _, "map", _):
             return MapForm
+        case ("nodes", _, "retry", _):
+            return RetryForm
         case ("nodes", _, _):
             return NodeForm
         case (_,):

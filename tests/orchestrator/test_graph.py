@@ -49,6 +49,11 @@ def when(need: str, *outcomes: str) -> dict[str, frozenset[str]]:
             r"`b` quotes `a` and does not .* `needs: \[a\]",
         ),
         ([node("a", question="{a}?")], [], "`a` quotes `a`"),
+        ([node("a"), node("b"), node("c", "a", question="{a} {b}")], ["c", "b"], "`c` quotes `b`"),
+        ([node("a"), node("b", "a", join=2)], [], "`b` joins 2 of 1 needs; write 1 to 1"),
+        ([node("a"), node("b", "a", join=0)], [], "`b` joins 0 of 1 needs"),
+        ([node("a", join=1)], [], "`a` joins 1 of 0 needs; give it `needs`"),
+        ([node("a"), node("b", map=Map(over="a.items"), join=1)], [], "`b` cannot join 1 of its needs and map a list"),
     ],
 )
 def test_nodes_that_make_no_graph_are_refused_with_what_would_be_right(
@@ -98,6 +103,8 @@ def test_an_item_may_carry_the_name_of_a_node() -> None:
         ("exhausted", {}, True),
         ("failed", {}, False),
         ("skipped", {}, False),
+        ("cancelled", {}, False),
+        ("cancelled", when("a", "cancelled"), True),
         ("failed", when("a", "failed"), True),
         ("skipped", when("a", "skipped"), True),
         ("answered", when("a", "abstained", "exhausted"), False),
@@ -119,3 +126,21 @@ def test_any_order_of_writing_gives_an_order_of_running(order: list[int], pairs:
     place = {n.name: index for index, n in enumerate(graph.in_order())}
     assert len(place) == 8
     assert all(place[need] < place[name] for name, n in graph.nodes.items() for need in n.waits_for)
+
+
+def test_a_question_may_quote_a_node_far_above() -> None:
+    chain = [node("n0"), *(node(f"n{i}", f"n{i - 1}") for i in range(1, 3000))]
+    Graph([*chain, node("end", "n2999", question="{n0} {n1500}")])
+    beside = [node("beside"), node("end", "n2999", question="{n0} {beside}")]
+    with pytest.raises(GraphError, match="`end` quotes `beside`"):
+        Graph([*chain, *beside], ["end", "beside"])
+
+
+def test_every_node_may_quote_nodes_that_it_waits_for_through_others() -> None:
+    size = 3000
+    Graph(
+        [
+            node(f"n{i}", *([f"n{i - 1}"] if i else []), question=f"{{n0}} {{n{i // 2}}}" if i else "")
+            for i in range(size)
+        ]
+    )

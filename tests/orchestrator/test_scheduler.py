@@ -1,6 +1,7 @@
 import asyncio
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,9 +10,12 @@ from headgate.backends.errors import Refused
 from headgate.budget.cost import Cost, Limits
 from headgate.budget.events import Event, Trace
 from headgate.budget.ledger import Bound, Ledger
+from headgate.budget.slots import Slots
 from headgate.orchestrator.graph import Graph, Map, Node
 from headgate.orchestrator.scheduler import run_graph
-from headgate.strategies.base import Answer, Run, Status
+from headgate.strategies.attempts import Retry
+from headgate.strategies.base import Answer, Kept, Run, Status, digest
+from headgate.strategies.growth import Growth
 from headgate.verifiers.base import Problem
 
 PROBLEM = Problem(text="What is 2 + 2?", id="p1")
@@ -112,7 +116,7 @@ async def test_no_more_nodes_are_at_work_than_allowed() -> None:
         return Answer(text="x")
 
     names = [f"n{i}" for i in range(20)]
-    await solve(*(node(name, does=count) for name in names), output=tuple(names), live_nodes=3)
+    await solve(*(node(name, does=count) for name in names), output=tuple(names), slots=Slots(3))
     assert most == 3
 
 
@@ -125,7 +129,7 @@ async def test_order_of_arrival_decides_nothing() -> None:
         run, seen = new_run(seed=5)
         nodes = [node(name, *needs[name], does=draw) for name in order]
         await run_graph(Graph(nodes, names), PROBLEM, run)
-        texts = {event.path: str(event.payload["text"]) for event in seen.events if event.kind == "answer"}
+        texts = {event.path: str(event.payload["text"]) for event in seen.events if event.kind == "node_end"}
         drawn.add(tuple(texts[name] for name in names))
     assert len(drawn) == 1
     assert len(set(*drawn)) == len(names)
@@ -330,3 +334,252 @@ async def test_a_cancelled_run_leaves_nothing_held() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert (run.ledger.held["tokens"], run.ledger.spent.tokens) == (0, 30)
+
+
+# -- k of n ---------------------------------------------------------------------------------------------------
+
+
+def after(turns: int, text: str, status: Status = "answered") -> Callable[[Problem, Run], Any]:
+    """Ends after so many turns of the loop, with half of what it holds spent if it is cancelled before."""
+
+    async def work(problem: Problem, run: Run) -> Answer:
+        hold = await run.ledger.reserve(Bound.fixed(Cost(output=10)), role="draft", purpose="think")
+        try:
+            for _ in range(turns):
+                await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            hold.settle(Cost(output=5))
+            raise
+        hold.settle(Cost(output=10))
+        return Answer(text=text, status=status)
+
+    return work
+
+
+async def test_a_join_goes_on_with_the_first_that_end_and_cancels_the_rest() -> None:
+    slow, fast, faster = (
+        node("slow", does=after(900, "S")),
+        node("fast", does=after(3, "F")),
+        node("x", does=after(1, "X")),
+    )
+    end = node("end", "slow", "fast", "x", join=2, question="{slow}|{fast}|{x}")
+    answer, seen = await solve(slow, fast, faster, end)
+    assert answer.text == "|F|X"
+    statuses = {event.path: (event.payload["status"], event.cost) for event in seen.events if event.kind == "node_end"}
+    assert statuses["slow"] == ("cancelled", Cost(output=5))
+    assert answer.cost == Cost(output=25)
+
+
+async def test_a_need_that_another_node_wants_is_not_cancelled() -> None:
+    slow, fast = node("slow", does=after(30, "S")), node("fast", does=after(1, "F"))
+    ends = [node("first", "slow", "fast", join=1, question="{fast}"), node("other", "slow", question="{slow}")]
+    last = node("last", "first", "other", question="{first}{other}")
+    answer, seen = await solve(slow, fast, *ends, last)
+    assert answer.text == "FS"
+    assert [e.payload["status"] for e in seen.events if e.kind == "node_end"] == ["answered"] * 5
+
+
+async def test_what_only_a_cancelled_branch_wanted_does_not_begin() -> None:
+    long = [node("a", does=after(1, "A")), node("b", "a", does=after(900, "B")), node("c", "b")]
+    answer, seen = await solve(*long, node("d", does=after(5, "D")), node("end", "c", "d", join=1, question="{d}"))
+    assert answer.text == "D"
+    assert seen.paths("node_skip") == ["c"]
+    assert [e.path for e in seen.events if e.kind == "node_end" and e.payload["status"] == "cancelled"] == ["b"]
+
+
+async def test_a_join_of_which_too_few_can_still_succeed_is_skipped_and_says_who_was_lost() -> None:
+    needs = [node("a", does=after(2, "", "failed")), node("b", does=after(3, "", "failed"))]
+    needs.append(node("c", does=after(900, "C")))
+    answer, seen = await solve(*needs, node("end", "a", "b", "c", join=2))
+    assert answer.status == "failed"
+    (skip,) = [event for event in seen.events if event.kind == "node_skip"]
+    assert (skip.path, skip.payload["reason"]) == ("end", "2 of 3 are needed, a failed, b failed")
+    assert [e.path for e in seen.events if e.kind == "node_end" and e.payload["status"] == "cancelled"] == ["c"]
+
+
+async def test_a_join_counts_outcomes_as_its_conditions_say() -> None:
+    allowed = {name: frozenset({"abstained"}) for name in "ab"}
+    needs = [node("a", does=says("A")), node("b", does=says("B", "abstained"))]
+    answer, _ = await solve(*needs, node("end", "a", "b", join=1, when=allowed, does=says("done")))
+    assert answer.text == "done"
+
+
+async def test_cancelling_a_run_with_a_join_cancels_it() -> None:
+    needs = [node("a", does=after(900, "A")), node("b", does=after(900, "B"))]
+    run, _ = new_run(Limits(tokens=100))
+    graph = Graph([*needs, node("end", "a", "b", join=1)])
+    task = asyncio.create_task(run_graph(graph, PROBLEM, run))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert (run.ledger.held["tokens"], run.ledger.spent) == (0, Cost(output=10))
+
+
+@pytest.mark.parametrize("seed", range(30))
+async def test_any_graph_with_joins_comes_to_its_end_with_nothing_held(seed: int) -> None:
+    rng, nodes = random.Random(seed), list[Node]()
+    for i in range(25):
+        needs = rng.sample([n.name for n in nodes], min(len(nodes), rng.randrange(4)))
+        join = rng.randint(1, len(needs)) if needs and rng.random() < 0.6 else None
+        does = after(rng.randrange(6), f"{i}", rng.choice(["answered", "answered", "answered", "failed"]))
+        nodes.append(node(f"n{i}", *needs, does=does, join=join))
+    wanted = [n.name for n in nodes if not any(n.name in other.needs for other in nodes)]
+    run, seen = new_run(Limits(tokens=1000))
+    slots = Slots(rng.randint(1, 5))
+    await asyncio.wait_for(run_graph(Graph(nodes, wanted), PROBLEM, run, slots=slots), 20)
+    started, ended = seen.paths("node_start"), seen.paths("node_end")
+    assert sorted(started) == sorted(ended)
+    assert sorted(started + seen.paths("node_skip")) == sorted(n.name for n in nodes)
+    assert (run.ledger.held["tokens"], slots.free) == (0, slots.most)
+
+
+# -- patience -------------------------------------------------------------------------------------------------
+
+
+async def test_a_node_is_tried_again_and_told_once() -> None:
+    ends = iter(["failed", "answered"])
+
+    async def second(problem: Problem, run: Run) -> Answer:
+        return Answer(text=str(run.attempt), status=next(ends))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+    answer, seen = await solve(node("a", does=second, retry=Retry(attempts=2, wait_s=0)))
+    assert (answer.text, answer.status) == ("2", "answered")
+    assert [event.kind for event in seen.events] == ["node_start", "retry", "node_end"]
+
+
+async def test_a_node_past_its_time_has_failed_and_the_rest_goes_on() -> None:
+    slow = node("slow", does=after(10**9, "S"), timeout_s=0.02)
+    answer, seen = await solve(slow, node("b", "slow", when={"slow": frozenset({"failed"})}, does=says("B")))
+    assert answer.text == "B"
+    (ended,) = [e for e in seen.events if e.kind == "node_end" and e.path == "slow"]
+    assert (ended.payload["status"], ended.cost) == ("failed", Cost(output=5))
+
+
+async def test_a_maps_time_is_that_of_all_its_items() -> None:
+    work = node("work", map=Map(over="plan.items"), does=after(10**9, "S"), timeout_s=0.02)
+    answer, _ = await solve(node("plan", does=says("a\nb")), work)
+    assert (answer.status, answer.reason, answer.cost.output) == ("failed", "timed out after 0.02 s", 10)
+
+
+# -- slots ----------------------------------------------------------------------------------------------------
+
+
+async def test_one_slot_is_enough_for_maps_in_chains_and_for_nodes_that_grow() -> None:
+    async def grow(problem: Problem, run: Run) -> Answer:
+        async with Growth(run) as growth:
+            parts = [growth.add(f"part-{i}", echo, Problem(text=str(i))) for i in range(3)]
+        return Answer(text=" ".join(part.answer.text for part in parts))
+
+    plan = node("plan", does=says("a\nb\nc"))
+    nodes = [plan, node("work", map=Map(over="plan.items"), does=grow), node("end", "work", question="{work}")]
+    slots = Slots(1)
+    answer, _ = await asyncio.wait_for(solve(*nodes, slots=slots), 20)
+    assert answer.text == "0 1 2\n0 1 2\n0 1 2"
+    assert slots.free == 1
+
+
+async def test_a_run_of_one_node_is_not_kept_back_by_one_of_a_thousand() -> None:
+    slots, order = Slots(4), list[str]()
+
+    async def note(problem: Problem, run: Run) -> Answer:
+        order.append(run.path)
+        await asyncio.sleep(0)
+        return Answer(text="x")
+
+    names = [f"n{i}" for i in range(1000)]
+    many = Graph([node(name, does=note) for name in names], names)
+    runs = [run_graph(many, PROBLEM, new_run()[0], slots=slots)]
+    runs += [run_graph(Graph([node("one", does=note)]), PROBLEM, new_run()[0], slots=slots)]
+    await asyncio.gather(*runs)
+    assert order.index("one") < 12
+    assert slots.free == 4
+
+
+async def test_cancelling_one_run_gives_its_slots_to_the_others() -> None:
+    slots = Slots(2)
+
+    async def wait(problem: Problem, run: Run) -> Answer:
+        await asyncio.sleep(60)
+        return Answer(text="")
+
+    names = [f"n{i}" for i in range(5)]
+    stuck = asyncio.create_task(
+        run_graph(Graph([node(n, does=wait) for n in names], names), PROBLEM, new_run()[0], slots=slots)
+    )
+    await asyncio.sleep(0)
+    other = asyncio.create_task(run_graph(Graph([node("a")]), PROBLEM, new_run()[0], slots=slots))
+    stuck.cancel()
+    assert (await asyncio.wait_for(other, 5)).text == PROBLEM.text
+    with pytest.raises(asyncio.CancelledError):
+        await stuck
+    assert slots.free == 2
+
+
+# -- going on after a crash -----------------------------------------------------------------------------------
+
+
+def kept(*paths: str, unknown: tuple[str, ...] = (), asked: str = PROBLEM.text) -> Kept:
+    answers = {path: (digest(asked), Answer(text=f"kept {path}")) for path in paths}
+    return Kept(answers=answers, unknown=frozenset(unknown))
+
+
+async def resumed(*nodes: Node, past: Kept, output: tuple[str, ...] = ()) -> tuple[Answer, Recorder]:
+    run, seen = new_run()
+    return await run_graph(Graph(nodes, output), PROBLEM, replace(run, kept=past)), seen
+
+
+async def test_a_node_whose_answer_was_kept_is_neither_run_nor_told_again() -> None:
+    nodes = [node("a", does=refuse), node("b", "a", does=refuse), node("c", "b", question="{a} {b}")]
+    answer, seen = await resumed(*nodes, past=kept("a", "b"))
+    assert answer.text == "kept a kept b"
+    assert {event.path for event in seen.events} == {"c"}
+
+
+async def test_an_answer_to_another_question_is_not_given_again() -> None:
+    answer, _ = await resumed(node("a", does=says("new")), past=kept("a", asked="What is 3 + 3?"))
+    assert answer.text == "new"
+
+
+async def test_kept_needs_of_a_join_leave_nothing_to_begin_with() -> None:
+    needs = [node("a", does=pay), node("b"), node("c")]
+    answer, seen = await resumed(*needs, node("end", "a", "b", "c", join=2, question="{b}, {c}"), past=kept("b", "c"))
+    assert (answer.text, answer.cost) == ("kept b, kept c", Cost())
+    assert seen.paths("node_skip") == ["a"]
+
+
+async def test_items_of_a_map_are_kept_one_by_one() -> None:
+    plan, work = node("plan", does=says("x\nx\nx")), node("work", map=Map(over="plan.items"))
+    answer, seen = await resumed(plan, work, past=kept("work/0", "work/2", asked="x"))
+    assert answer.text == "kept work/0\nx\nkept work/2"
+    assert [event.path for event in seen.events if event.path.startswith("work/")] == ["work/1"]
+    _, seen = await resumed(plan, work, past=kept("work/0", "work/1", "work/2", asked="x"))
+    assert [event.path for event in seen.events if event.path.startswith("work")] == []
+
+
+async def test_a_node_that_must_not_run_twice_fails_where_a_calls_outcome_is_unknown() -> None:
+    past = kept(unknown=("a", "b"))
+    nodes = [node("a", on_unknown="fail", does=pay), node("b", does=says("again"))]
+    answer, seen = await resumed(*nodes, past=past, output=("a", "b"))
+    assert (answer.text, answer.cost) == ("again", Cost())
+    alone, _ = await resumed(nodes[0], past=past)
+    assert alone.status == "failed"
+    assert "outcome is unknown; to run it again, write `on_unknown: retry` at `a`" in alone.reason
+    # not acknowledged, so that it can be run once that is written
+    assert [event.path for event in seen.events if "asked" in event.payload] == ["b"]
+
+
+@pytest.mark.parametrize("strict", [True, False])
+async def test_only_strict_durability_waits_before_successors_start(strict: bool) -> None:
+    class Slow(Recorder):
+        async def flush(self) -> None:
+            await asyncio.sleep(0)
+            self.events.append(Event(id=0, parent=None, path="", kind="note", t=0))
+
+    seen = Slow()
+    trace = Trace(seen, strict=strict)
+    run = Run(models={}, ledger=Ledger(trace=trace), trace=trace)
+    await run_graph(Graph([node("a"), node("b", "a")]), PROBLEM, run)
+    kinds = [event.kind for event in seen.events]
+    assert kinds == (["node_start", "node_end"] + ["note"] * strict) * 2

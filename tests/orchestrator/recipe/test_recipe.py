@@ -150,6 +150,9 @@ def test_a_list_is_mapped() -> None:
          "c.yaml:4:11: `target` has no price, which `budget.each.dollars` needs; write `target: {..., price:"),
         ("embedded/target", "x, price: {input: -1, output: 1}", "`models.target.price`: a price needs `input`"),
         ("embedded/target", "x, price: {inptu: 1, output: 1}", "`models.target.price`: a price takes no `inptu`"),
+        ("embedded/target", "x, price: 5", "`models.target.price`: a price is written {input: 0.5, output: 2}"),
+        ("embedded/target", "x, price: {input: 1, output: 1, tiers: [{above: many}]}", "a tier of a price needs `ab"),
+        ("answer_reserve: 5%", "on_unpriced: ignore", "c.yaml:5:57: `budget.on_unpriced` takes refuse or allow; f"),
     ],
 )  # fmt: skip
 def test_what_is_written_wrong_is_said_with_its_place_and_what_was_right(find: str, replace: str, said: str) -> None:
@@ -172,6 +175,44 @@ def test_a_price_of_its_own_lets_dollars_be_limited() -> None:
     assert price is not None
     assert price.output == 2_000_000
     assert recipe.budget.each.dollars == Decimal("0.05")
+
+
+UNPRICED = CASCADE.replace("embedded/target", "x")
+
+
+@pytest.mark.parametrize(
+    ("find", "replace", "unit"),
+    [
+        ("tokens: 20k", "dollars: 1", "budget.each.dollars"),
+        ("answer_reserve: 5%", "total: {dollars: 1}", "budget.total.dollars"),
+        ("{tokens: 2k}", "{dollars: 1}", "nodes.vote.budget.dollars"),
+    ],
+)
+def test_a_model_without_a_price_is_refused_under_any_limit_of_dollars_unless_told_otherwise(
+    find: str, replace: str, unit: str
+) -> None:
+    said = refusal(find, replace, UNPRICED)
+    assert f"c.yaml:4:11: `target` has no price, which `{unit}` needs; write `target: {{..., price:" in said
+    assert said.endswith("or `budget: {on_unpriced: allow}`, and its calls count no dollars")
+    written = UNPRICED.replace(find, replace, 1)
+    allowed = loads(written.replace("budget: {each", "budget: {on_unpriced: allow, each", 1))
+    assert allowed.budget.on_unpriced == "allow"
+    assert recipes.price(allowed, "target") is None
+    assert loads(dump(allowed)).budget == allowed.budget
+
+
+def test_a_limit_of_dollars_goes_with_unpriced_models_from_the_command_line() -> None:
+    recipe = override(loads(UNPRICED), settings=["budget.on_unpriced=allow", "budget.each.dollars=1"])
+    assert recipe.budget.each.dollars == 1
+
+
+def test_a_price_with_tiers_survives_being_written_back() -> None:
+    row = "{input: 3, cache_write: 3.75, cache_write_1h: 6, output: 15, tiers: [{above: 200000, input: 6}]}"
+    recipe = loads(CASCADE.replace("embedded/target", f"x, price: {row}"))
+    price = recipe.models["target"].price
+    assert price is not None
+    assert (price.cache_write_1h, price.tiers[0].above, price.tiers[0].input) == (6_000_000, 200_000, 6_000_000)
+    assert loads(dump(recipe)).models == recipe.models
 
 
 # -- loading and dumping --------------------------------------------------------------------------------------
