@@ -1,56 +1,49 @@
-"""The command line: `headgate run check show list schema tasks`. What is slow is imported when it is used."""
+"""The command line. What is slow is imported by the command that uses it."""
 
 import os
 import shlex
 import sys
-from contextlib import suppress
+from collections.abc import Generator
+from contextlib import closing, contextmanager, suppress
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, Any, Final, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from typer.core import TyperGroup
-from typer.models import OptionInfo
 
 from ..budget.errors import HeadgateError
+from .commands import examples
+from .commands.options import (
+    Budget,
+    Compare,
+    Durability,
+    Ended,
+    Events,
+    Executor,
+    Folder,
+    Input,
+    Json,
+    KeepGoing,
+    Level,
+    Models,
+    Out,
+    Parallel,
+    Question,
+    Quiet,
+    RecipeName,
+    Redact,
+    Set,
+    Total,
+    Workers,
+)
 
-_EXIT: Final = """
-Exit codes (the worst counts): [b]0[/b] all answered, [b]1[/b] some abstained, [b]2[/b] wrong input,
-[b]3[/b] some exhausted their budget, [b]4[/b] some failed, [b]130[/b] interrupted.
-"""
-_EXAMPLES: Final = f"""
-[b]Examples[/b]
+if TYPE_CHECKING:
+    from .commands.running import Settings
+    from .run_folder import RunFolder
 
-  headgate run spec_reason "Tom has 17 apples. Mia has 5 more than Tom. How many does Mia have?"
-
-  headgate tasks sample word_problems --n 24 --seed 7 > problems.jsonl
-
-  headgate run recipes/spec_reason.yaml --input problems.jsonl --out runs/first
-
-  headgate show cascade
-{_EXIT}"""
-_RUN_EXAMPLES: Final = f"""
-[b]Examples[/b]
-
-  headgate run spec_reason "Tom has 17 apples. ..." --set nodes.solve.with.threshold=5
-
-  echo "Tom has 17 apples. ..." | headgate run spec_reason - --json --quiet
-
-  headgate run spec_reason --input problems.jsonl --out runs/x --budget tokens=20k,seconds=60 --compare target
-
-  headgate run spec_reason --input problems.jsonl --out runs/x --continue
-
-A batch keeps recipe.yaml, events.jsonl and answers.jsonl in its folder: each problem a line, as soon as it ends.
-{_EXIT}"""
 INTERRUPTED: Final = 130
 FAILED: Final = 4
-_CHANGE: Final = "Changes to the recipe"
-_BATCH: Final = "A file of problems"
-
-
-def _option(long: str, short: str | None, metavar: str | None, help_: str, panel: str | None = None) -> OptionInfo:
-    names = (long, short) if short else (long,)
-    return cast(OptionInfo, typer.Option(*names, metavar=metavar, help=help_, rich_help_panel=panel))
 
 
 class _Group(TyperGroup):
@@ -79,7 +72,7 @@ class _Group(TyperGroup):
 app = typer.Typer(
     cls=_Group,
     help="Reasoning strategies over a small and a large language model, under one exact budget.",
-    epilog=_EXAMPLES,
+    epilog=examples.ALL,
     rich_markup_mode="rich",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -89,85 +82,152 @@ app = typer.Typer(
 tasks_app = typer.Typer(help="Problems that headgate can make: names, and samples as JSONL.", rich_markup_mode="rich")
 app.add_typer(tasks_app, name="tasks", invoke_without_command=True)
 
-_RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe file, or the name of a shipped recipe.")]
-_Models = Annotated[
-    list[str] | None, _option("--model", "-m", "NAME=BACKEND:WHERE", "Put another model in its place.", _CHANGE)
-]
-_Budget = Annotated[
-    str, _option("--budget", "-b", "UNIT=N,...", "Each problem: tokens=20k,dollars=0.05,seconds=60.", _CHANGE)
-]
-_Total = Annotated[str, _option("--budget-total", None, "UNIT=N,...", "All problems together.", _CHANGE)]
-_Set = Annotated[
-    list[str] | None, _option("--set", "-s", "KEY=VALUE", "Any value: nodes.solve.with.threshold=5.", _CHANGE)
-]
-_Question = Annotated[str | None, typer.Argument(metavar="[QUESTION]", help="What to solve; `-` reads it from stdin.")]
-_Input = Annotated[Path | None, _option("--input", "-i", "FILE", "Problems as JSONL: question, answer, id.", _BATCH)]
-_Out = Annotated[Path | None, _option("--out", "-o", "DIR", "The batch's folder; else runs/ID.", _BATCH)]
-_Continue = Annotated[bool, _option("--continue", None, None, "Go on with the run in --out.", _BATCH)]
-_Parallel = Annotated[int, typer.Option("--parallel", "-p", min=1, help="Problems at a time.", rich_help_panel=_BATCH)]
-_KeepGoing = Annotated[bool, _option("--keep-going", "-k", None, "Report bad lines, and leave them out.", _BATCH)]
-_Json = Annotated[bool, _option("--json", None, None, "The whole answer as JSON; in a batch, a line a problem.")]
-_Events = Annotated[Path | None, _option("--events", None, "FILE", "Append every event as JSONL.")]
-_Quiet = Annotated[bool, _option("--quiet", "-q", None, "Only the answer.")]
-_Compare = Annotated[
-    str, _option("--compare", None, "MODEL", "Solve all again by this model alone, under the same limits.")
-]
 
-
-@app.command(epilog=_RUN_EXAMPLES)
+@app.command(epilog=examples.RUN)
 def run(
-    recipe: _RecipeName,
-    question: _Question = None,
-    input_: _Input = None,
-    out: _Out = None,
-    go_on: _Continue = False,
-    parallel: _Parallel = 16,
-    keep_going: _KeepGoing = False,
-    model: _Models = None,
-    budget: _Budget = "",
-    budget_total: _Total = "",
-    settings: _Set = None,
+    recipe: RecipeName,
+    question: Question = None,
+    input_: Input = None,
+    out: Out = None,
+    parallel: Parallel = 16,
+    workers: Workers = None,
+    executor: Executor = None,
+    keep_going: KeepGoing = False,
+    model: Models = None,
+    budget: Budget = "",
+    budget_total: Total = "",
+    settings: Set = None,
     seed: Annotated[int, typer.Option(help="Decides every random draw.")] = 0,
-    json: _Json = False,
-    events: _Events = None,
-    quiet: _Quiet = False,
-    compare: _Compare = "",
+    durability: Durability = Level.group,
+    redact: Redact = False,
+    json: Json = False,
+    events: Events = None,
+    quiet: Quiet = False,
+    compare: Compare = "",
 ) -> None:
     """Answer one question, or solve a file of problems."""
     from .commands import inputs, running
-    from .commands.folder import exit_code
     from .recipe import load, override
+    from .run_folder import RunFolder
 
     chosen = override(load(recipe), models=model or (), budget=budget, total=budget_total, settings=settings or ())
     how = running.Settings(
-        seed=seed, json=json, quiet=quiet, parallel=parallel, events=events, compare=inputs.known_model(chosen, compare)
+        seed=seed,
+        json=json,
+        quiet=quiet,
+        parallel=parallel,
+        events=events,
+        compare=inputs.known_model(chosen, compare),
+        workers=workers,
+        executor=executor.value if executor else None,
     )
-    inputs.check_one_source(question, input_, out, go_on)
+    inputs.check_one_source(question, input_)
     if input_ is None:
-        raise typer.Exit(running.one(chosen, inputs.question(question or ""), how))
-    problems, bad = inputs.problems(input_, keep_going, _complain)
-    folder = inputs.folder(out, chosen, seed, go_on)
-    left = folder.left(problems)
-    if not left:
+        problems, bad = [inputs.asked(question or "")], 0
+    else:
+        problems, bad = inputs.problems(input_, keep_going, _complain)
+        out = out or inputs.new_folder(chosen)
+    folder = RunFolder.new(out, problems=problems, durability=durability.value, redact=redact) if out else None
+    with _resumable(folder, quiet):
+        if input_ is None:
+            raise typer.Exit(running.one(chosen, problems[0], how, folder))
+        assert folder is not None
+        raise typer.Exit(running.batch(chosen, problems, folder, how, bad_lines=bad))
+
+
+@app.command(epilog=examples.RESUME)
+def resume(
+    path: Folder,
+    again: Annotated[
+        list[Ended] | None, typer.Option("--again", help="Solve those again that ended so; what they spent counts.")
+    ] = None,
+    accept_changed_recipe: Annotated[
+        bool, typer.Option("--accept-changed-recipe", help="Go on by DIR/recipe.yaml as it is now.")
+    ] = False,
+    parallel: Parallel = 16,
+    workers: Workers = None,
+    executor: Executor = None,
+    durability: Durability = Level.group,
+    json: Json = False,
+    events: Events = None,
+    quiet: Quiet = False,
+) -> None:
+    """Go on with a run that was stopped: nothing that was finished is lost or paid for again."""
+    from .commands import running
+
+    how = running.Settings(
+        json=json,
+        quiet=quiet,
+        parallel=parallel,
+        events=events,
+        workers=workers,
+        executor=executor.value if executor else None,
+    )
+    folder = running.resumed(path, again=[str(status) for status in again or ()], durability=durability.value)
+    folder.accept_changed_recipe = accept_changed_recipe
+    with closing(folder):
+        _go_on(folder, how)
+
+
+def _go_on(folder: "RunFolder", how: "Settings") -> None:
+    from .commands import running
+
+    recipe, quiet = folder.load_recipe(), how.quiet
+    if folder.past and folder.past.torn and not quiet:
+        typer.echo(f"cut {folder.past.torn} bytes off the journal: the record that a crash tore", err=True)
+    problems = running.asked_before(folder)
+    if running.finished(folder, problems):
         typer.echo(f"nothing is left to do in {folder.path}", err=True)
-        raise typer.Exit(exit_code(folder.statuses, bad))
-    try:
-        code = running.batch(chosen, left, folder, how, bad_lines=bad)
-    except KeyboardInterrupt:
-        _complain(f"interrupted; what is finished is in {folder.path}; go on with: {_again(folder.path)}")
-        raise typer.Exit(INTERRUPTED) from None
-    if not quiet:
-        typer.echo(f"kept in {folder.path}", err=True)
-    raise typer.Exit(code)
+        raise typer.Exit(running.ended(folder))
+    with _resumable(folder, quiet):
+        raise typer.Exit(running.batch(recipe, problems, folder, how))
+
+
+@app.command()
+def runs(
+    path: Annotated[Path, typer.Argument(metavar="[DIR]", help="The folder that holds runs.")] = Path("runs"),
+    json: Json = False,
+) -> None:
+    """List runs: how far each is, what it cost, what is left of its budget, and which can go on."""
+    from .commands import runs as listed
+
+    found = list(listed.rows(path))
+    if json:
+        for row in found:
+            typer.echo(listed.line(row))
+    elif found:
+        _print(listed.table(found))
+    else:
+        typer.echo(f"there are no runs in {path}; `headgate run RECIPE --input FILE` makes one", err=True)
+
+
+@app.command(epilog=examples.TRACE)
+def trace(
+    path: Folder,
+    problem: Annotated[str, typer.Option("--problem", "-p", help="Only this one, by its id.")] = "",
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as long as the run does.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="The events themselves, one a line.")] = False,
+    otel: Annotated[
+        str, typer.Option("--otel", metavar="URL", help="Send spans to this OpenTelemetry collector instead.")
+    ] = "",
+    content: Annotated[bool, typer.Option("--content", help="With --otel: prompts and answers too.")] = False,
+) -> None:
+    """Print what happened in a run, from its journal alone."""
+    from .commands import tracing
+
+    if otel:
+        typer.echo(f"sent {tracing.send(path, otel, content=content)} spans to {otel}", err=True)
+        return
+    tracing.show(path, problem=problem, going=follow, json=json)
 
 
 @app.command()
 def check(
-    recipe: _RecipeName,
-    model: _Models = None,
-    budget: _Budget = "",
-    budget_total: _Total = "",
-    settings: _Set = None,
+    recipe: RecipeName,
+    model: Models = None,
+    budget: Budget = "",
+    budget_total: Total = "",
+    settings: Set = None,
     load_models: Annotated[bool, typer.Option("--load", help="Load the models too, and see what they can do.")] = False,
 ) -> None:
     """Say whether a recipe is right, without spending anything."""
@@ -182,11 +242,11 @@ def check(
 
 @app.command()
 def show(
-    recipe: _RecipeName,
-    model: _Models = None,
-    budget: _Budget = "",
-    budget_total: _Total = "",
-    settings: _Set = None,
+    recipe: RecipeName,
+    model: Models = None,
+    budget: Budget = "",
+    budget_total: Total = "",
+    settings: Set = None,
     yaml: Annotated[bool, typer.Option("--yaml", help="The recipe as resolved, every default written out.")] = False,
 ) -> None:
     """Draw a recipe: models, limits, and its graph of strategies."""
@@ -274,11 +334,20 @@ def _hush() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), number)
 
 
-def _again(folder: Path) -> str:
-    """This command, to go on with."""
-    words = [word for word in sys.argv[1:] if word != "--continue"]
-    named = [] if any(word.startswith(("--out", "-o")) for word in words) else ["--out", str(folder)]
-    return shlex.join(["headgate", *words, *named, "--continue"])
+@contextmanager
+def _resumable(folder: "RunFolder | None", quiet: bool) -> Generator[None]:
+    """Say in the end where the run is kept, and after an interrupt how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if folder and folder.journal_file.exists():
+            _complain(f"interrupted; go on with: headgate resume {shlex.quote(str(folder.path))}")
+            raise typer.Exit(INTERRUPTED) from None
+        raise
+    except typer.Exit:
+        if folder and not quiet:
+            typer.echo(f"kept in {folder.path}", err=True)
+        raise
 
 
 if __name__ == "__main__":

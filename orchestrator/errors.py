@@ -1,4 +1,4 @@
-"""Errors of what a person wrote, raised before anything is spent; they name the file, the line and what was right."""
+"""Errors of what a person wrote, raised before anything is spent, and of journals; they name the file and the line."""
 
 from pathlib import Path
 
@@ -33,3 +33,7 @@ class GraphError(_Written):
     def __init__(self, what: str, *, node: str | None = None, hint: str = "") -> None:
         super().__init__(what, hint=hint)
         self.node = node
+
+
+class JournalError(_Written):
+    """A journal that cannot be read, or can be written no further."""

@@ -1,7 +1,9 @@
 """What the command line is given, a question, a file or a folder, checked before anything is spent."""
 
 import sys
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from ...tasks import jsonl
@@ -10,18 +12,14 @@ from ...verifiers.base import Problem
 from ..errors import RecipeError
 from ..recipe import Recipe
 from ..recipe.source import decode, meant
-from .folder import Folder, new_folder
+from ..solver import place
 
 
-def check_one_source(question: str | None, input_: Path | None, out: Path | None, go_on: bool) -> None:
-    """Either a question or a file, and a folder only for a file. Raises: RecipeError."""
+def check_one_source(question: str | None, input_: Path | None) -> None:
+    """Either a question or a file. Raises: RecipeError."""
     if (question is None) == (input_ is None):
         given = "both a question and --input" if input_ else "neither a question nor --input"
         raise RecipeError(f"there is {given}", hint='write one of "QUESTION", - (from stdin) or --input FILE')
-    if input_ is None and (out or go_on):
-        raise RecipeError("--out and --continue are for a batch", hint="give its problems by --input FILE")
-    if go_on and out is None:
-        raise RecipeError("--continue needs the folder to go on with", hint="name it by --out DIR")
 
 
 def question(written: str) -> str:
@@ -46,9 +44,17 @@ def problems(path: Path, keep_going: bool, complain: Callable[[str], None]) -> t
     return jsonl.load(path, on_error), len(bad)
 
 
-def folder(out: Path | None, recipe: Recipe, seed: int, go_on: bool) -> Folder:
-    """Where a batch goes. Raises: RecipeError."""
-    return Folder(out or new_folder(recipe), recipe, seed, resume=go_on)
+def asked(written: str) -> Problem:
+    """A question as a problem that is called after its text. Raises: RecipeError when it is empty."""
+    problem = Problem(text=question(written))
+    return replace(problem, id=place(problem))
+
+
+def new_folder(recipe: Recipe) -> Path:
+    """`runs/ID` that does not exist: the time and the recipe's name."""
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    names = (f"{stamp}-{recipe.name}{suffix}" for suffix in ("", *(f"-{n}" for n in range(2, 1000))))
+    return next(path for name in names if not (path := Path("runs") / name).exists())
 
 
 def known_model(recipe: Recipe, model: str) -> str:

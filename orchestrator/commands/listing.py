@@ -87,14 +87,24 @@ def _node(above: Tree, made: Graph, node: Node) -> Tree:
     drawn = above.add(said)
     if node.waits_for:
         waits = ((need, " or ".join(sorted(node.when.get(need, ())))) for need in node.waits_for)
-        drawn.add(Text(f"after {', '.join(f'{need} {outcomes}'.strip() for need, outcomes in waits)}"))
+        joined = f"any {node.join} of " if node.join else ""
+        drawn.add(Text(f"after {joined}{', '.join(f'{need} {outcomes}'.strip() for need, outcomes in waits)}"))
     if node.map:
         drawn.add(Text(f"for every {node.map.item} of {node.map.over}"))
     if node.limits:
         drawn.add(Text(f"at most {_limits(node.limits)}"))
+    if patience := _patience(node):
+        drawn.add(Text(patience))
     if knobs := _knobs(knobs_of(node.strategy)):
         drawn.add(Text(knobs, "dim"))
     return drawn
+
+
+def _patience(node: Node) -> str:
+    said = [f"up to {node.retry.attempts} attempts, {node.retry.wait_s:g} s apart and doubling"] if node.retry else []
+    said += [f"at most {node.timeout_s:g} s"] if node.timeout_s is not None else []
+    said += ["fails where an earlier call's outcome is unknown"] if node.on_unknown == "fail" else []
+    return ", ".join(said)
 
 
 def _cast(node: Node) -> str:

@@ -49,6 +49,12 @@ def whole(answer: Answer) -> dict[str, object]:
     }
 
 
+def event_line(event: Event) -> str:
+    """An event, without the whole answer that a journal keeps."""
+    told = event.as_dict()
+    return line(told | {"payload": {name: value for name, value in event.payload.items() if name != "result"}})
+
+
 class EventLog:
     """A sink that writes one line an event into a file, which is made with the first; tokens are left out."""
 
@@ -61,7 +67,7 @@ class EventLog:
     def write(self, event: Event) -> None:
         """Append one event."""
         if event.kind != "token":
-            self._open().write(line(event.as_dict()) + "\n")
+            self._open().write(event_line(event) + "\n")
 
     async def flush(self) -> None:
         """Hand what was written to the operating system."""

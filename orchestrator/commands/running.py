@@ -2,11 +2,11 @@
 
 import asyncio
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from rich.console import Console as Terminal
 
@@ -15,9 +15,12 @@ from ...verifiers.base import Problem
 from ..agent import Agent, Solved
 from ..console.console import Console
 from ..console.summary import summary
+from ..errors import RecipeError
+from ..journal import Level
 from ..recipe import Recipe, dump_limits, dump_model, load, price
 from ..recipe.knobs import knobs_of
-from .folder import Folder, exit_code
+from ..run_folder import RunFolder
+from .answers import Answers, exit_code
 from .records import EventLog, line, whole
 
 _WIDTH = 120  # of tables that go into a pipe
@@ -25,7 +28,10 @@ _WIDTH = 120  # of tables that go into a pipe
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How to run: `compare` names a model that solves everything again, alone."""
+    """How to run: `compare` names a model that solves everything again, alone.
+
+    workers, executor: who solves; None as the recipe says.
+    """
 
     seed: int = 0
     json: bool = False
@@ -33,11 +39,13 @@ class Settings:
     parallel: int = 16
     events: Path | None = None
     compare: str = ""
+    workers: int | None = None
+    executor: Literal["local", "ray"] | None = None
 
 
-def one(recipe: Recipe, question: str, settings: Settings) -> int:
+def one(recipe: Recipe, problem: Problem, settings: Settings, folder: RunFolder | None = None) -> int:
     """Answer one question: the answer on standard output, how it came about on standard error."""
-    solved = asyncio.run(_one(recipe, Problem(text=question), settings))
+    solved = asyncio.run(_one(recipe, problem, settings, folder))
     print(line(whole(solved.answer)) if settings.json else solved.answer.text, flush=True)  # noqa: T201
     if not settings.quiet:
         _sum_up(recipe, [solved], settings, _terminal(stderr=True))
@@ -45,56 +53,101 @@ def one(recipe: Recipe, question: str, settings: Settings) -> int:
 
 
 def batch(
-    recipe: Recipe, problems: Sequence[Problem], folder: Folder, settings: Settings, *, bad_lines: int = 0
+    recipe: Recipe, problems: Sequence[Problem], folder: RunFolder, settings: Settings, *, bad_lines: int = 0
 ) -> int:
     """Solve problems into a folder, each kept as it ends; the summary goes to standard output, or `json` does."""
     solved: list[Solved] = []
-    try:
-        asyncio.run(_batch(recipe, problems, folder, settings, solved.append))
-    finally:
-        folder.close()
+    answers = Answers(folder.answers_file, folder.ended)
+    asyncio.run(_batch(recipe, problems, folder, answers, settings, solved.append))
     if not settings.quiet:
         _sum_up(recipe, solved, settings, _terminal(stderr=settings.json))
-    return exit_code(folder.statuses, bad_lines)
+    return exit_code(answers.statuses, bad_lines)
 
 
-async def _one(recipe: Recipe, problem: Problem, settings: Settings) -> Solved:
+def resumed(path: Path, *, again: Collection[str] = (), durability: Level = "group") -> RunFolder:
+    """A run to go on with; `again` are statuses whose problems are solved again. Raises: RecipeError, JournalError."""
+    folder = RunFolder.resumed(path, durability=durability)
+    assert folder.past is not None
+    ended = {one.id: one.answer.status for one in folder.past.ended.values()}
+    answers = Answers(folder.answers_file, folder.ended)
+    # a redacted journal holds no answers: those that are not in the file are lost with the process
+    lost = {name for name in ended if folder.redact and not answers.has(name)}
+    folder.solve_again(lost | {name for name, status in ended.items() if status in again})
+    return folder
+
+
+def asked_before(folder: RunFolder) -> list[Problem]:
+    """The problems of a run. Raises: RecipeError when they are a program's."""
+    problems = folder.load_problems()
+    if not problems:
+        hint = "start it again: `Agent(recipe, folder=...)` goes on with what is there"
+        raise RecipeError("was asked by a program", file=folder.path, hint=hint)
+    return problems
+
+
+def finished(folder: RunFolder, problems: Sequence[Problem]) -> bool:
+    """Whether every problem ended, and its line stands."""
+    answers = Answers(folder.answers_file, folder.ended)
+    return not folder.left(problems) and all(answers.has(problem.id) for problem in problems)
+
+
+def ended(folder: RunFolder) -> int:
+    """The exit code of a run that has nothing left to do."""
+    return exit_code(one.answer.status for one in folder.past.ended.values()) if folder.past else 0
+
+
+async def _one(recipe: Recipe, problem: Problem, settings: Settings, folder: RunFolder | None) -> Solved:
     console = Console(quiet=settings.quiet, limits=recipe.budget.each)
-    log = EventLog(settings.events) if settings.events else None
     async with AsyncExitStack() as stack:
-        agent = await _open(stack, recipe, settings, console, log)
-        began = time.perf_counter()
-        answer = await agent.asolve(problem)
-        return Solved(problem=problem, answer=answer, correct=None, seconds=time.perf_counter() - began)
+        agent = await _open(stack, recipe, settings, console, folder)
+        solved = await agent.solved(problem)
+        if folder:
+            with Answers(folder.answers_file, folder.ended) as answers:
+                answers.add(solved)
+        return solved
 
 
 async def _batch(
-    recipe: Recipe, problems: Sequence[Problem], folder: Folder, settings: Settings, told: Callable[[Solved], None]
+    recipe: Recipe,
+    problems: Sequence[Problem],
+    folder: RunFolder,
+    answers: Answers,
+    settings: Settings,
+    told: Callable[[Solved], None],
 ) -> None:
     console = Console(quiet=settings.quiet, total=len(problems), limits=recipe.budget.total)
-    logs = [EventLog(folder.events), *([EventLog(settings.events)] if settings.events else [])]
     async with AsyncExitStack() as stack:
-        agent = await _open(stack, recipe, settings, console, *logs)
-        folder.start()
+        agent = await _open(stack, recipe, settings, console, folder)
+        stack.enter_context(answers)
         ending = agent.solve_all(problems, parallel=settings.parallel)
         async with aclosing(ending):
             async for solved in ending:
-                written = folder.add(solved)
+                written = answers.add(solved)
                 told(solved)
                 if settings.json:
                     print(written, flush=True)  # noqa: T201
 
 
 async def _open(
-    stack: AsyncExitStack, recipe: Recipe, settings: Settings, console: Console, *logs: EventLog | None
+    stack: AsyncExitStack, recipe: Recipe, settings: Settings, console: Console, folder: RunFolder | None
 ) -> Agent:
     """An agent with its models loaded, and everything closed in the end, however it ends."""
-    kept: list[EventLog] = [log for log in logs if log]
-    for log in kept:
-        stack.callback(log.close)
+    log = [EventLog(settings.events)] if settings.events else []
+    for kept in log:
+        stack.callback(kept.close)
     stack.enter_context(console)
-    sinks: list[Sink] = [console, *kept]
-    return await stack.enter_async_context(Agent(recipe, seed=settings.seed, sinks=sinks))
+    for event in folder.before() if folder else ():
+        console.write(event)
+    sinks: list[Sink] = [console, *log]
+    agent = Agent(
+        recipe,
+        seed=settings.seed,
+        sinks=sinks,
+        folder=folder,
+        workers=settings.workers,
+        executor=settings.executor,
+    )
+    return await stack.enter_async_context(agent)
 
 
 def _sum_up(recipe: Recipe, solved: Sequence[Solved], settings: Settings, terminal: Terminal) -> None:

@@ -6,7 +6,7 @@ Inference", JASA 22 (158).
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import Final
 
@@ -77,9 +77,12 @@ def estimated(solved: Sequence[Solved], model: str, price: Price | None) -> Alon
 
     Its seconds follow from its own measured seconds per token; None if it wrote nothing.
     """
-    prompt, kept, answer = (math.ceil(sum(part)) for part in zip(*(_chain(one.answer) for one in solved), strict=True))
+    chains = [_chain(one.answer) for one in solved]
+    prompt, kept, answer = (math.ceil(sum(part)) for part in zip(*chains, strict=True))
     cost = Cost(input=prompt, output=kept + answer, calls=2 * len(solved))
-    cost = price.priced(cost) if price else cost
+    if price:  # one by one: a long prompt may have rates of its own
+        each = (price.nanodollars(Cost(input=round(read), output=round(w + a))) for read, w, a in chains)
+        cost = replace(cost, nanodollars=sum(each))
     pace = seconds_per_token(solved, model)
     seconds = None if pace is None else pace * cost.output
     return Alone(usage=Usage(kept=kept, answer=answer, cost=cost), measured=False, seconds=seconds)

@@ -31,7 +31,7 @@ class Progress:
         self._signs, self._clock = signs, clock
         self._running: set[str] = set()
         self._remarks: list[str] = []
-        self._told_at, self._told_done, self._named = clock(), 0, 0
+        self._told_at, self._told_done, self._named, self._before = clock(), 0, 0, 0
 
     @property
     def done(self) -> int:
@@ -45,6 +45,9 @@ class Progress:
             self._running.add(event.path)
         elif event.kind == "problem_end":
             self._ended(event)
+        elif event.kind == "run_start":  # what came before it is told from the journal of earlier processes
+            self._running.clear()
+            self.spending.began, self._before, self._told_done = None, self.done, self.done
         elif event.kind == "note":
             self._remark(event.path, str(event.payload.get("text", "")))
 
@@ -77,11 +80,11 @@ class Progress:
         return [line.cut(width) for line in lines[-max(1, height - 1) :]]
 
     def _headline(self) -> str:
-        eta = f"  {duration(self._seconds_to_go())} to go" if 0 < self.done < self.total else ""
+        eta = f"  {duration(self._seconds_to_go())} to go" if self._before < self.done < self.total else ""
         return f"  {self.done}/{self.total}  {self.done / self.total:.0%}{eta}"
 
     def _seconds_to_go(self) -> float:
-        return self.spending.seconds / self.done * (self.total - self.done)
+        return self.spending.seconds / (self.done - self._before) * (self.total - self.done)
 
     def _counts(self) -> Line:
         right, wrong = self.verdicts[True], self.verdicts[False]

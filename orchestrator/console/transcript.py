@@ -38,7 +38,7 @@ class Transcript:
         self._done: list[Row | Remark] = []
         self._streams: dict[str, _Stream] = {}
         self._rejected: set[str] = set()
-        self._name_width, self._where = 6, ""
+        self._name_width, self._where, self._problem = 6, "", ""
         self._take: Mapping[str, Callable[[Event], None]] = {
             "reserve": self._reserved,
             "token": self._token,
@@ -47,13 +47,17 @@ class Transcript:
             "step": self._step,
             "node_start": self._moved,
             "answer": self._answered,
+            "node_end": self._answered,
             "tool_end": self._tool,
         }
 
     def take(self, event: Event) -> None:
-        """Fold one event in; limits are those of one problem, so the next one counts anew."""
-        if event.kind == "problem_start" and not self.spending.open:
+        """Fold one event in; limits are those of one problem, so the next counts anew, but not one that goes on."""
+        if event.kind == "problem_start" and not self.spending.open and event.path != self._problem:
+            self._problem = event.path
             self.spending.restart()
+        elif event.kind == "problem_end":
+            self._problem = ""
         self.spending.take(event)
         if take := self._take.get(event.kind):
             take(event)

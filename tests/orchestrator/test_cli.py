@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -114,8 +113,9 @@ def test_exit_codes_say_how_it_ended() -> None:
         (["run", "r.yaml", "-"], "the question is empty"),
         (["run", "r.yaml"], "there is neither a question nor --input"),
         (["run", "r.yaml", SUM, "-i", "p.jsonl"], "there is both a question and --input"),
-        (["run", "r.yaml", SUM, "-o", "x"], "--out and --continue are for a batch"),
-        (["run", "r.yaml", "-i", "p.jsonl", "--continue"], "--continue needs the folder"),
+        (["resume", "."], ".: holds no run"),
+        (["resume", "none"], "none: holds no run; `headgate runs` lists those there are"),
+        (["trace", "none"], "none: holds no run"),
         (["run", "none.yaml", SUM], "none.yaml: there is no such file; shipped recipes"),
         (["run", ".", SUM], "is a folder, not a file"),
         (["run", "r.yaml", "word " * 40_000, "-q"], "tokens for `draft`, which reads fewer than"),
@@ -159,7 +159,9 @@ def test_a_batch_keeps_its_recipe_its_events_and_a_line_for_every_problem() -> N
     assert list(lines["a"])[: len(wanted)] == wanted
     assert [lines[name]["correct"] for name in "ab"] == [True, False]
     assert lines["a"]["cost"]["output"] > 0
-    assert rows("out/events.jsonl")[0]["kind"] == "run_start"
+    header, first = rows("out/journal.jsonl")[:2]
+    assert (header["journal"], first["kind"]) == (1, "run_start")
+    assert rows("out/problems.jsonl")[0]["question"] == SUM
     assert headgate("check", "out/recipe.yaml").exit_code == 0
     assert "1 of 2 right" in result.stdout
 
@@ -174,7 +176,7 @@ def test_without_a_reference_correct_is_null() -> None:
 def test_without_a_folder_it_goes_to_runs() -> None:
     headgate("run", "r.yaml", "-i", "p.jsonl", "-q")
     (made,) = Path("runs").iterdir()
-    assert {file.name for file in made.iterdir()} == {"recipe.yaml", "events.jsonl", "answers.jsonl"}
+    assert {file.name for file in made.iterdir()} == {"recipe.yaml", "problems.jsonl", "journal.jsonl", "answers.jsonl"}
 
 
 def test_json_prints_each_line_as_it_is_kept() -> None:
@@ -213,48 +215,6 @@ def test_one_problem_that_cannot_be_asked_fails_and_the_others_go_on() -> None:
     lines = {row["id"]: row for row in rows("out/answers.jsonl")}
     assert (lines["a"]["status"], lines["long"]["status"]) == ("answered", "failed")
     assert "which reads fewer than" in lines["long"]["reason"]
-
-
-def test_continue_solves_what_is_left_and_a_torn_line_again() -> None:
-    headgate("run", "r.yaml", "-i", "p.jsonl", "-o", "out", "-q")
-    whole = Path("out/answers.jsonl").read_text(encoding="utf-8")
-    first, second = whole.splitlines(keepends=True)
-    Path("out/answers.jsonl").write_text(first + second[:30], encoding="utf-8")
-    assert headgate("run", "r.yaml", "-i", "p.jsonl", "-o", "out", "-q", "--continue").exit_code == 0
-    assert {row["id"] for row in rows("out/answers.jsonl")} == {"a", "b"}
-    assert Path("out/answers.jsonl").read_text(encoding="utf-8").startswith(first)
-    done = headgate("run", "r.yaml", "-i", "p.jsonl", "-o", "out", "--continue")
-    assert (done.exit_code, done.stderr) == (0, "nothing is left to do in out\n")
-
-
-def test_continue_refuses_another_recipe_other_problems_and_no_run() -> None:
-    again = ("run", "r.yaml", "-i", "p.jsonl", "-o", "out", "-q", "--continue")
-    assert "out: holds no run to continue" in errors(headgate(*again))
-    headgate(*again[:-1])
-    assert "is not the recipe of this command" in errors(headgate(*again, "--seed", "5"))
-    assert "is not the recipe of this command" in errors(headgate(*again, "--budget", "tokens=20k"))
-    Path("p.jsonl").write_text(json.dumps({"question": "Another?", "id": "a"}) + "\n", encoding="utf-8")
-    assert "`a` asked something else" in errors(headgate(*again))
-
-
-def test_an_interrupt_keeps_what_is_finished_and_says_how_to_go_on() -> None:
-    endless = {"form": "table", "table": {"*": {" so": 1.0}}}
-    Path("endless.json").write_text(json.dumps(endless), encoding="utf-8")
-    problems = [{"question": f"{SUM} {n}", "id": f"q{n}"} for n in range(3000)]
-    Path("many.jsonl").write_text("".join(json.dumps(row) + "\n" for row in problems), encoding="utf-8")
-    words = ["run", "direct", "-i", "many.jsonl", "-o", "out", "-p", "1", "-m", "target=scripted:endless.json"]
-    running = spawn(*words)
-    waited = time.monotonic() + 60
-    while not (Path("out/answers.jsonl").exists() and Path("out/answers.jsonl").read_text()):
-        assert time.monotonic() < waited
-        assert running.poll() is None
-        time.sleep(0.02)
-    running.send_signal(signal.SIGINT)
-    _, said = running.communicate(timeout=60)
-    assert running.returncode == 130, said
-    assert "Traceback" not in said
-    assert "headgate run direct -i many.jsonl -o out -p 1 -m target=scripted:endless.json --continue" in said
-    assert 1 <= len(rows("out/answers.jsonl")) < 3000
 
 
 # -- the other commands ---------------------------------------------------------------------------------------
@@ -301,7 +261,7 @@ def test_the_schema_is_json() -> None:
 
 def test_help_teaches_and_documents_exit_codes() -> None:
     shown = headgate("run", "--help").stdout
-    for part in ("Exit codes", "Examples", "--continue", "130 interrupted"):
+    for part in ("Exit codes", "Examples", "headgate resume", "130 interrupted"):
         assert part in shown
 
 

@@ -1,0 +1,58 @@
+"""What `--help` shows below the options: commands to copy, and what the exit codes mean."""
+
+from typing import Final
+
+_EXIT: Final = """
+Exit codes (the worst counts): [b]0[/b] all answered, [b]1[/b] some abstained, [b]2[/b] wrong input,
+[b]3[/b] some exhausted their budget, [b]4[/b] some failed, [b]130[/b] interrupted.
+"""
+ALL: Final = f"""
+[b]Examples[/b]
+
+  headgate run spec_reason "Tom has 17 apples. Mia has 5 more than Tom. How many does Mia have?"
+
+  headgate tasks sample word_problems --n 24 --seed 7 > problems.jsonl
+
+  headgate run recipes/spec_reason.yaml --input problems.jsonl --out runs/first
+
+  headgate resume runs/first
+
+  headgate trace runs/first --problem p3
+{_EXIT}"""
+RESUME: Final = f"""
+[b]Examples[/b]
+
+  headgate resume runs/x
+
+  headgate resume runs/x --again failed --again exhausted
+
+To go on with a larger budget, edit runs/x/recipe.yaml and add --accept-changed-recipe: what is finished stands, what is
+spent counts, the rest is run by the recipe as it is now.
+{_EXIT}"""
+TRACE: Final = """
+[b]Examples[/b]
+
+  headgate trace runs/x
+
+  headgate trace runs/x --problem p3
+
+  headgate trace runs/x --follow
+
+  headgate trace runs/x --otel http://localhost:4318
+
+  headgate trace runs/x --json | jq 'select(.kind == "refuse")'
+"""
+RUN: Final = f"""
+[b]Examples[/b]
+
+  headgate run spec_reason "Tom has 17 apples. ..." --set nodes.solve.with.threshold=5
+
+  echo "Tom has 17 apples. ..." | headgate run spec_reason - --json --quiet
+
+  headgate run spec_reason --input problems.jsonl --out runs/x --budget tokens=20k,seconds=60 --compare target
+
+  headgate resume runs/x
+
+A batch, or a question with --out, keeps recipe.yaml, problems.jsonl, journal.jsonl and answers.jsonl in its folder.
+Whatever ends it, Ctrl-C, kill -9 or a full disk, `headgate resume` goes on from there.
+{_EXIT}"""
