@@ -62,7 +62,7 @@ def test_a_stream_begins_with_the_run_and_ends_with_the_problem(recipe: Mapping[
     kinds = [event.kind for event in events_of(Agent(recipe), QUESTION)]
     assert kinds[0] == "run_start"
     assert kinds[-1] == "problem_end"
-    assert {"reserve", "settle", "step", "token", "answer"} <= set(kinds)
+    assert {"reserve", "settle", "step", "token", "node_end"} <= set(kinds)
 
 
 def test_every_settle_belongs_to_a_reserve(recipe: Mapping[str, object]) -> None:
