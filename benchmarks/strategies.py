@@ -30,7 +30,7 @@ GRIDS: Mapping[str, Sequence[float]] = {
 }
 TABLE = (5.0, 6.0, 7.0, 7.5, 8.0)
 LIKELY = -1.5
-VOTES = (("draft", 8),)
+VOTES = (("draft", 8), ("target", 4))
 CALIBRATION_SEED, TABLE_SEED = 41, 43
 
 
