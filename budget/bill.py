@@ -35,7 +35,7 @@ class Bill:
         """What each role spent on each purpose, in order of first use, without what came to nothing."""
         if len(self._open) == 1 and not self._sums:  # a node with one call, as most are
             key, cost = self._open[0]
-            return {key: cost} if cost.tool_calls or _any(_numbers(cost)) else {}
+            return {key: cost} if cost.calls or cost.tool_calls or _any(_numbers(cost)) else {}
         self._add()
         return {key: self._cost(key) for key in self._sums if self._any(key)}
 

@@ -133,6 +133,10 @@ class Trace:
         **payload: object,
     ) -> int:
         """Tell every sink, and return the event's id; 0 where nobody listens."""
+        return self.tell(kind, path, parent, cost, payload)
+
+    def tell(self, kind: Kind, path: str, parent: int | None, cost: Cost | None, payload: Mapping[str, object]) -> int:
+        """As `emit`, with a payload that is there already."""
         if not self.sinks:
             return 0
         with self._lock:

@@ -181,8 +181,8 @@ class Ledger:
         try:
             # told before there is room, so that no record shows more open and spent than the caps allow
             if self._trace.sinks:
-                told = {"unmeasured": unmeasured, **payload}
-                self._told("settle", hold.role, hold.purpose, parent=hold.id, cost=cost, **told)
+                told = {"role": hold.role, "purpose": hold.purpose, "unmeasured": unmeasured, **payload}
+                self._trace.tell("settle", self.path, hold.id, cost, told)
         finally:
             used = tree.units.of(cost)
             with tree.lock:
@@ -308,8 +308,15 @@ class Ledger:
     async def _record(self, hold: Hold, final: bool, durable: bool) -> None:
         """Tell of a hold, and wait until that is durable; a hold that cannot be recorded goes back."""
         try:
-            told = {"tokens": hold.tokens, "shrunk": hold.shrunk}
-            hold.id = self._told("reserve", hold.role, hold.purpose, cost=hold.bound, **told)
+            hold.id = self._trace.emit(
+                "reserve",
+                self.path,
+                cost=hold.bound,
+                role=hold.role,
+                purpose=hold.purpose,
+                tokens=hold.tokens,
+                shrunk=hold.shrunk,
+            )
             if durable:
                 await self._trace.flush()
                 if expired := self.expired(final):

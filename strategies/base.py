@@ -220,16 +220,8 @@ class Run:
     def acknowledge(self, kind: Literal["answer", "node_end"], problem: Problem, answer: Answer) -> None:
         """Tell an answer whole: where that is kept, a later process of this run gives it again."""
         if self.trace.live:
-            self.trace.emit(
-                kind,
-                self.path,
-                cost=answer.cost,
-                asked=digest(problem.text),
-                status=answer.status,
-                text=answer.text,
-                reason=answer.reason,
-                result=answer,
-            )
+            told = {"asked": digest(problem.text), "status": answer.status, "text": answer.text}
+            self.trace.tell(kind, self.path, None, answer.cost, {**told, "reason": answer.reason, "result": answer})
 
 
 @functools.lru_cache(maxsize=1024)  # the nodes of a problem mostly ask the same
@@ -246,7 +238,7 @@ def billed(answer: Answer, scope: Ledger) -> Answer:
     roles: dict[str, Cost] = {}
     for (role, _), cost in bill.items():
         roles[role] = roles[role] + cost if role in roles else cost
-    costs = list(roles.values())
+    first, *others = roles.values() if roles else (_NOTHING,)
     # by name and not by `replace`, which takes three times as long
     return Answer(
         text=answer.text,
@@ -255,7 +247,7 @@ def billed(answer: Answer, scope: Ledger) -> Answer:
         steps=answer.steps,
         candidates=answer.candidates,
         completion=answer.completion,
-        cost=sum(costs[1:], costs[0]) if costs else _NOTHING,
+        cost=sum(others, first) if others else first,
         cost_by_role=roles,
         bill=bill,
     )

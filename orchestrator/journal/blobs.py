@@ -23,7 +23,7 @@ class Blobs:
 
     def put(self, data: bytes) -> str:
         """Write a blob, and return its name; whoever names it in a line calls `sync` first. Raises: OSError."""
-        name = _name(data)
+        name = blob_name(data)
         if name not in self._known:
             if not _holds(self.path(name), data):
                 self._write(name, data)
@@ -50,7 +50,7 @@ class Blobs:
         except OSError as error:
             hint = "put it back from a copy of the run's folder"
             raise JournalError(f"holds a result and cannot be read: {error.strerror}", file=path, hint=hint) from error
-        if _name(data) != name:
+        if blob_name(data) != name:
             raise JournalError("is damaged: its name is not its hash", file=path, hint="put it back from a copy")
         return data
 
@@ -76,7 +76,8 @@ class Blobs:
                 sync_folder(self.folder.parent)
 
 
-def _name(data: bytes) -> str:
+def blob_name(data: bytes) -> str:
+    """What a blob is called: the hash of what it holds."""
     return blake2b(data, digest_size=32).hexdigest()
 
 

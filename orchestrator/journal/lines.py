@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from json.encoder import encode_basestring_ascii
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final, TypeGuard, cast
@@ -29,9 +30,8 @@ _DEEP: Final = 100
 _UNITS: Final = tuple(Cost.__dataclass_fields__)
 _figures: Final = attrgetter(*_UNITS)
 _key: Final = attrgetter(*(unit for unit in _UNITS if unit != "tool_calls"))
-_bodies: Final[dict[tuple[float, ...], bytes]] = {}
+_bodies: Final[dict[tuple[float, ...], str]] = {}
 _REMEMBERED: Final = 1024
-_EVENT: Final = b'{"v":%d,"id":%d,"parent":%b,"path":%b,"kind":"%b","t":%b,"cost":%b,"payload":%b}'
 _CONTROL: Final = re.compile(rb"\x7f|\xc2[\x80-\x9f]")  # DEL and C1: legal in JSON, not on a terminal
 
 
@@ -114,19 +114,16 @@ def header_of(line: bytes, path: Path) -> Header:
 
 def event_body(event: Event, payload: Mapping[str, object], result: bytes = b"") -> bytes:
     """An event's object, shaped as `Event.as_dict` has it; `result` is JSON that becomes the last of its payload."""
+    id, parent, path, kind, t, cost, _, version = event
+    above = "null" if parent is None else parent
+    head = (
+        f'{{"v":{version},"id":{id},"parent":{above},"path":{encode_basestring_ascii(path)},'
+        f'"kind":"{kind}","t":{t!r},"cost":{_cost_body(cost)},"payload":'
+    )
     told = encoded(payload)
     if result:
         told = b'%b%b"result":%b}' % (told[:-1], b"," if payload else b"", result)
-    return _EVENT % (
-        event.version,
-        event.id,
-        b"null" if event.parent is None else b"%d" % event.parent,
-        encoded(event.path),
-        event.kind.encode(),
-        encoded(event.t),
-        _cost_body(event.cost),
-        told,
-    )
+    return b"%b%b}" % (head.encode(), told)
 
 
 def event_of(line: bytes) -> Event:
@@ -145,18 +142,18 @@ def event_of(line: bytes) -> Event:
     )
 
 
-def _cost_body(cost: Cost | None) -> bytes:
+def _cost_body(cost: Cost | None) -> str:
     """Remembered, since most calls of a run reserve the same and many cost the same."""
     if cost is None:
-        return b"null"
+        return "null"
     if cost.tool_calls:
-        return encoded(cost_values(cost))
+        return encoded(cost_values(cost)).decode()
     key = _key(cost)
     body = _bodies.get(key)
     if body is None:
         if len(_bodies) >= _REMEMBERED:
             _bodies.clear()
-        body = _bodies[key] = encoded(cost_values(cost))
+        body = _bodies[key] = encoded(cost_values(cost)).decode()
     return body
 
 

@@ -1,8 +1,8 @@
-"""Writes a run's journal: whoever tells an event only queues it; one thread encodes, writes and syncs all that waits.
+"""Writes a run's journal: whoever tells an event queues its line; one thread writes and syncs all that waits.
 
 Group commit: while one sync is under way, others queue, and the next one serves them all, however many event loops and
-threads they wait in. Encoding is the thread's work too, so that the event loop does not pay for it; therefore what is
-told must be values that nobody changes afterwards. With nobody waiting the thread lingers, and a chain of quick nodes
+threads they wait in. Lines are encoded where they are told: another thread would have to wait for the same interpreter,
+and would read everything from another core's cache. With nobody waiting the thread lingers, and a chain of quick nodes
 costs one wake in ten milliseconds. After a failed write or sync nothing more is written: what the kernel still has of
 the file cannot be known.
 """
@@ -21,7 +21,7 @@ from ...budget.events import Event
 from ...strategies.base import Answer
 from ..errors import JournalError
 from .answers import pack_end, pack_rest
-from .blobs import Blobs
+from .blobs import Blobs, blob_name
 from .disk import closed_on_error, refused, sync, sync_folder, write
 from .lines import Header, closed, encoded, event_body, header_body
 from .lock import lock
@@ -34,6 +34,13 @@ Level = Literal["off", "group", "strict"]
 LINGER_S: Final = 0.01
 INLINE_BYTES: Final = 8192
 _AT_EXIT_S: Final = 5.0
+
+
+class _Line(NamedTuple):
+    """An event's object; blob: a result that is too long for it, kept beside the journal."""
+
+    body: bytes
+    blob: bytes | None = None
 
 
 class _Waiter(NamedTuple):
@@ -54,7 +61,7 @@ class Journal:
         self.path, self.header, self.level, self.commits = path, header, level, 0
         self._fd, self._crc = fd, crc
         self._blobs = Blobs(path, durable=level != "off")
-        self._queue: list[Event | _Waiter] = []
+        self._queue: list[_Line | _Waiter] = []
         self._awake, self._closed = True, False
         self._wake, self._urgent = threading.Event(), threading.Event()
         self._failure: BaseException | None = None
@@ -97,12 +104,12 @@ class Journal:
             return cls(path, scan.header, level, fd, scan.crc), past
 
     def write(self, event: Event) -> None:
-        """Queue an event; its payload must not change any more. Raises: JournalError when an earlier write failed."""
+        """Queue an event's line. Raises: JournalError when an earlier write failed."""
         if event.kind == "token":
             return
         if self._failure or self._closed:
             raise self._refusal()
-        self._queue.append(event)
+        self._queue.append(self._line(event))
         if not self._awake:
             self._awake = True
             self._wake.set()
@@ -162,14 +169,14 @@ class Journal:
             batch = self._queue[:]
             del self._queue[: len(batch)]
             if self._failure is None:
-                self._commit([item for item in batch if isinstance(item, Event)])
+                self._commit([item for item in batch if isinstance(item, _Line)])
             self._tell(item for item in batch if isinstance(item, _Waiter))
 
-    def _commit(self, events: list[Event]) -> None:
-        if not events:
+    def _commit(self, lines: list[_Line]) -> None:
+        if not lines:
             return
         try:
-            data = self._lines(events)
+            data = b"".join([self._close(line) for line in lines])
             self._blobs.sync()  # a line never names a blob that a crash could lose
             write(self._fd, data)
             if self.level != "off":
@@ -178,31 +185,29 @@ class Journal:
             self._failure = error
         self.commits += 1
 
-    def _lines(self, events: list[Event]) -> bytes:
-        lines: list[bytes] = []
-        for event in events:
-            line, self._crc = closed(self._body(event), self._crc)
-            lines.append(line)
-        return b"".join(lines)
+    def _close(self, line: _Line) -> bytes:
+        """A line with its checksum, after its blob is written."""
+        if line.blob:
+            self._blobs.put(line.blob)
+        closed_line, self._crc = closed(line.body, self._crc)
+        return closed_line
 
-    def _body(self, event: Event) -> bytes:
+    def _line(self, event: Event) -> _Line:
         payload = redacted(event.payload) if self.header.redacted else event.payload
         result = payload.get("result")
         if not isinstance(result, Answer):
-            return event_body(event, payload)
+            return _Line(event_body(event, payload))
         beside = {name: value for name, value in payload.items() if name != "result"}
         # what a node spent stands in the settles at and below its path
-        return event_body(event, beside, self._result(result, beside, bill=event.kind == "problem_end"))
-
-    def _result(self, answer: Answer, beside: Mapping[str, object], *, bill: bool) -> bytes:
-        """An answer inside its event's line, or the name of its blob; what the event says beside it is left out."""
-        end, rest = pack_end(answer), encoded(pack_rest(answer, bill=bill))
-        if len(rest) + len(answer.text) + len(answer.reason) > INLINE_BYTES:
+        end, more = pack_end(result), pack_rest(result, bill=event.kind == "problem_end")
+        rest = encoded(more) if more else b"{}"
+        if len(rest) + len(result.text) + len(result.reason) > INLINE_BYTES:
             whole = _joined(end, rest)
-            return encoded({"blob": self._blobs.put(whole), "bytes": len(whole)})
+            return _Line(event_body(event, beside, encoded({"blob": blob_name(whole), "bytes": len(whole)})), whole)
         told = beside.get("text", beside.get("answer"))
         said = {"text": told, "status": beside.get("status"), "reason": beside.get("reason")}
-        return rest if said == end else _joined(end, rest)
+        # what the event says beside it is not said again
+        return _Line(event_body(event, beside, rest if said == end else _joined(end, rest)))
 
     def _tell(self, waiters: Iterable[_Waiter]) -> None:
         """Wake those who wait, one call into each event loop."""
