@@ -14,11 +14,13 @@ import random
 import threading
 import time
 from dataclasses import dataclass, field
+from importlib.metadata import version
 
 from ..budget.cost import Cost, Limits
 from ..budget.errors import BudgetExceeded
 from ..budget.events import Event, Trace
 from ..budget.ledger import Bound, Ledger
+from .peers import fifty_in_pydantic_ai
 from .processes import Count, fifty, in_all, over_processes
 from .results import record
 
@@ -268,8 +270,13 @@ def main() -> None:
     for count in (options.waiters // 10, options.waiters):
         equal, mixed = asyncio.run(drain(count)), asyncio.run(drain(count, equal=False))
         rows.append([f"{count} waiters: microseconds a call, one size, many sizes", f"{equal:.0f}, {mixed:.0f}"])
-    note = "pydantic_ai is not installed here: no peers are measured."
-    notes = [] if importlib.util.find_spec("pydantic_ai") else [note]
+    notes: list[str] = []
+    if importlib.util.find_spec("pydantic_ai"):
+        answered, raised = asyncio.run(fifty_in_pydantic_ai())
+        told = f"{answered} dispatched, {100 * answered} tokens spent; {raised} raised after they were paid for"
+        rows.append([f"the same fifty calls in pydantic-ai {version('pydantic_ai_slim')}", told])
+    else:
+        notes.append("pydantic_ai is not installed here: no peers are measured.")
     record("overshoot", "what becomes of a budget when calls overlap", ["case", "outcome"], rows, *notes)
 
 

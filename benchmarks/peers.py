@@ -1,8 +1,9 @@
-"""The same chains and fan-outs of nodes that do nothing, in other graph runtimes, where they are installed.
+"""The same graphs of nodes that do nothing, and the same calls under a limit, in other runtimes that are installed.
 
 pip install "headgate[peers]"
 """
 
+import asyncio
 import operator
 from collections.abc import Awaitable, Callable
 from importlib import import_module
@@ -35,6 +36,30 @@ def installed() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+async def fifty_in_pydantic_ai() -> tuple[int, int]:
+    """Fifty calls of a hundred tokens at once, which share one count of usage and a limit of a thousand.
+
+    How many calls the model answered, and how many of them were raised as over the limit after that.
+    """
+    agents, usages, functions, messages = (
+        cast(Any, import_module(f"pydantic_ai{part}")) for part in ("", ".usage", ".models.function", ".messages")
+    )
+    answered = 0
+
+    async def model(asked: object, info: object) -> object:
+        nonlocal answered
+        answered += 1
+        await asyncio.sleep(0.01)
+        usage = usages.RequestUsage(input_tokens=60, output_tokens=40)
+        return messages.ModelResponse(parts=[messages.TextPart("ok")], usage=usage)
+
+    agent, shared = agents.Agent(functions.FunctionModel(model)), usages.RunUsage()
+    limits = usages.UsageLimits(total_tokens_limit=1000, request_limit=None)
+    runs = (agent.run("?", usage=shared, usage_limits=limits) for _ in range(50))
+    ended = await asyncio.gather(*runs, return_exceptions=True)
+    return answered, sum(isinstance(end, Exception) for end in ended)
 
 
 def peer(name: str, shape: str, n: int) -> Once:
