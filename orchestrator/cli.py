@@ -56,7 +56,7 @@ class _Group(TyperGroup):
             return result
         except HeadgateError as error:
             _complain(str(error))
-            raise typer.Exit(2) from None
+            raise typer.Exit(FAILED if isinstance(error.__cause__, OSError) else 2) from None
         except KeyboardInterrupt:
             _complain("interrupted")
             raise typer.Exit(INTERRUPTED) from None
@@ -117,6 +117,7 @@ def run(
         quiet=quiet,
         parallel=parallel,
         events=events,
+        redact=redact,
         compare=inputs.known_model(chosen, compare),
         workers=workers,
         executor=executor.value if executor else None,

@@ -57,7 +57,9 @@ Out = Annotated[Path | None, _option("--out", "-o", "DIR", "The run's folder; a 
 Durability = Annotated[
     Level, typer.Option(help="When what is written is safe: off, group or strict.", rich_help_panel=_KEPT)
 ]
-Redact = Annotated[bool, _option("--redact", None, None, "Keep no text of prompts and answers in the journal.", _KEPT)]
+Redact = Annotated[
+    bool, _option("--redact", None, None, "Keep no text of prompts and answers in journal and --events.", _KEPT)
+]
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder.")]
 Parallel = Annotated[int, typer.Option("--parallel", "-p", min=1, help="Problems at a time.", rich_help_panel=_BATCH)]
 Workers = Annotated[

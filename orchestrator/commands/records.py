@@ -11,6 +11,7 @@ from ...budget.events import Event
 from ...strategies.base import Answer
 from ...verifiers.base import Step
 from ..agent import Solved
+from ..journal.redaction import redacted
 
 
 def line(values: Mapping[str, object]) -> str:
@@ -49,25 +50,29 @@ def whole(answer: Answer) -> dict[str, object]:
     }
 
 
-def event_line(event: Event) -> str:
-    """An event, without the whole answer that a journal keeps."""
-    told = event.as_dict()
-    return line(told | {"payload": {name: value for name, value in event.payload.items() if name != "result"}})
+def event_line(event: Event, *, redact: bool = False) -> str:
+    """An event, without the whole answer that a journal keeps, and without any text of prompts and answers."""
+    payload = redacted(event.payload) if redact else event.payload
+    told = {name: value for name, value in payload.items() if name != "result"}
+    return line(event.as_dict() | {"payload": told})
 
 
 class EventLog:
-    """A sink that writes one line an event into a file, which is made with the first; tokens are left out."""
+    """A sink that writes one line an event into a file, which is made with the first; tokens are left out.
+
+    redact: leave out the text of prompts and answers too.
+    """
 
     streaming = False
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, *, redact: bool = False) -> None:
+        self.path, self._redact = path, redact
         self._file: TextIO | None = None
 
     def write(self, event: Event) -> None:
         """Append one event."""
         if event.kind != "token":
-            self._open().write(event_line(event) + "\n")
+            self._open().write(event_line(event, redact=self._redact) + "\n")
 
     async def flush(self) -> None:
         """Hand what was written to the operating system."""

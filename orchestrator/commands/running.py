@@ -30,6 +30,7 @@ _WIDTH = 120  # of tables that go into a pipe
 class Settings:
     """How to run: `compare` names a model that solves everything again, alone.
 
+    redact: no text of prompts and answers in `events`; a folder that leaves it out decides for itself.
     workers, executor: who solves; None as the recipe says.
     """
 
@@ -38,6 +39,7 @@ class Settings:
     quiet: bool = False
     parallel: int = 16
     events: Path | None = None
+    redact: bool = False
     compare: str = ""
     workers: int | None = None
     executor: Literal["local", "ray"] | None = None
@@ -132,7 +134,8 @@ async def _open(
     stack: AsyncExitStack, recipe: Recipe, settings: Settings, console: Console, folder: RunFolder | None
 ) -> Agent:
     """An agent with its models loaded, and everything closed in the end, however it ends."""
-    log = [EventLog(settings.events)] if settings.events else []
+    secret = settings.redact or bool(folder and folder.redact)
+    log = [EventLog(settings.events, redact=secret)] if settings.events else []
     for kept in log:
         stack.callback(kept.close)
     stack.enter_context(console)

@@ -58,7 +58,8 @@ def by_problem(events: Iterable[Event]) -> Iterator[Event]:
 def _told(folder: RunFolder, events: Iterable[Event], *, one: bool, going: bool) -> None:
     problems = folder.load_problems()
     total = len(problems) if going and not one else 1
-    with Console(sys.stdout, total=total, limits=folder.load_recipe().budget.each) as console:
+    limits = folder.load_recipe().budget.each
+    with Console(sys.stdout, total=total, limits=limits, again=not going) as console:
         for event in events:
             console.write(event)
 

@@ -55,7 +55,7 @@ class Console:
 
     file: standard error unless told otherwise. quiet: shows nothing. total: how many problems there are; more than
     one are shown as a bar. limits: of the whole display, to show what is left. terminal: whether the file is one,
-    where it cannot be asked.
+    where it cannot be asked. again: the events are told from a journal, long after they happened.
     """
 
     def __init__(
@@ -66,13 +66,14 @@ class Console:
         total: int = 1,
         limits: Limits | None = None,
         terminal: bool | None = None,
+        again: bool = False,
     ) -> None:
         self.file = file or sys.stderr
         self.error: Exception | None = None
         is_terminal = _is_terminal(self.file) if terminal is None else terminal
         self.streaming = is_terminal and not quiet and total == 1
         signs = marks(self.file.encoding or "utf-8")
-        self._view: View = Progress(total, limits, signs) if total > 1 else Transcript(limits, signs)
+        self._view: View = Progress(total, limits, signs) if total > 1 else Transcript(limits, signs, again=again)
         self._region = Region(self.file) if is_terminal else None
         self._asides: dict[str, Aside] = {}
         self._queue: deque[Event | str] = deque()

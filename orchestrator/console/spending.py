@@ -12,15 +12,19 @@ from .line import Line
 
 @dataclass(slots=True)
 class Spending:
-    """Tokens, dollars and seconds; `open` holds the calls that are out, by their reservation."""
+    """Tokens, dollars and seconds; `open` holds the calls that are out, by their reservation.
+
+    clock: None for events that are told again, whose own times count.
+    """
 
     limits: Limits
     signs: Mapping[str, str]
-    clock: Callable[[], float] = time.monotonic
+    clock: Callable[[], float] | None = time.monotonic
     tokens: int = 0
     nanodollars: int = 0
     open: dict[int, tuple[str, str]] = field(default_factory=dict[int, tuple[str, str]])
     began: float | None = None
+    latest: float = 0.0
 
     def restart(self) -> None:
         """Count from here on."""
@@ -28,8 +32,9 @@ class Spending:
 
     def take(self, event: Event) -> None:
         """Fold a reservation or its outcome in."""
+        self.latest = event.t
         if self.began is None:
-            self.began = self.clock()
+            self.began = self._now()
         if event.kind == "reserve":
             role, purpose = str(event.payload.get("role", "")), str(event.payload.get("purpose", ""))
             self.open[event.id] = role, purpose
@@ -42,7 +47,10 @@ class Spending:
     @property
     def seconds(self) -> float:
         """Since the first event, by the wall clock."""
-        return 0.0 if self.began is None else self.clock() - self.began
+        return 0.0 if self.began is None else self._now() - self.began
+
+    def _now(self) -> float:
+        return self.clock() if self.clock else self.latest
 
     def spent(self) -> str:
         """All three, in a few words; without dollars where there are none."""

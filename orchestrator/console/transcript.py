@@ -1,6 +1,7 @@
 """One problem as it is solved: steps that are decided scroll away, what is being written stays below with the bill."""
 
 import re
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -29,10 +30,10 @@ class _Stream:
 
 
 class Transcript:
-    """The view of a run with one problem."""
+    """The view of a run with one problem; `again` when it is told from a journal, long after it happened."""
 
-    def __init__(self, limits: Limits | None, signs: Mapping[str, str]) -> None:
-        self.spending = Spending(limits or Limits(), signs)
+    def __init__(self, limits: Limits | None, signs: Mapping[str, str], *, again: bool = False) -> None:
+        self.spending = Spending(limits or Limits(), signs, None if again else time.monotonic)
         self._signs, self._palette = signs, Palette()
         self._rows = Rows(self._palette, signs)
         self._done: list[Row | Remark] = []

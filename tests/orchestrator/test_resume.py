@@ -157,10 +157,13 @@ def test_a_question_alone_can_be_kept_and_resumed() -> None:
 
 
 def test_a_redacted_run_keeps_no_text_and_resumes_by_whole_problems() -> None:
-    assert headgate("run", "r.yaml", "-i", "p.jsonl", "-o", "secret", "-q", "--redact").exit_code == 0
-    journal = Path("secret/journal.jsonl").read_text(encoding="utf-8")
-    assert "Two plus three" not in journal
-    assert SUM not in journal
+    words = ("-o", "secret", "-q", "--redact", "--events", "e.jsonl")
+    assert headgate("run", "r.yaml", "-i", "p.jsonl", *words).exit_code == 0
+    for file in ("secret/journal.jsonl", "e.jsonl"):
+        kept = Path(file).read_text(encoding="utf-8")
+        assert '"kind":"step"' in kept.replace(" ", "")
+        assert "Two plus three" not in kept
+        assert SUM not in kept
     whole = Path("secret/answers.jsonl").read_text(encoding="utf-8")
     assert headgate("resume", "secret").stderr == "nothing is left to do in secret\n"
     Path("secret/answers.jsonl").write_text(whole.splitlines(keepends=True)[0], encoding="utf-8")

@@ -51,6 +51,15 @@ async def test_actors_give_the_same_answers_and_one_that_is_killed_starts_again(
     assert agent.ledger.held == {"tokens": 0}
 
 
+async def test_of_fifty_calls_of_a_hundred_under_a_thousand_exactly_ten_leave(one_call: Recipe) -> None:
+    seen = Seen()
+    agent = Agent(one_call, sinks=[seen], workers=2, executor="ray")
+    solved = await all_of(agent, problems(50), parallel=50)
+    assert (len(seen.of("reserve")), len(solved)) == (10, 50)
+    assert sum(one.answer.status == "exhausted" for one in solved.values()) == 40
+    assert (agent.ledger.spent.output, agent.ledger.held) == (1000, {"output": 0})
+
+
 async def test_a_node_that_is_lost_under_its_work_loses_nothing_and_doubles_nothing(
     chain: Recipe, ray: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
