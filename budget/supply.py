@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 from .caps import Caps, Vector
 from .errors import BudgetExceeded
 from .parked import arrival
-from .waiters import Request, Waiters
+from .waiters import Request, Waiters, here
 
 CALLS: Final = 32  # worth of one lease: a round trip costs about as much as a hundred reservations
 _LINGER_S: Final = 0.05
@@ -81,7 +81,7 @@ class Supply:
             self.give_back()
         elif not self._waiters.waiting and not self._lingers and not self._held() and self._idle():
             self._lingers = True
-            _soon(_here(), self._linger, otherwise=self._lingered)
+            _soon(here(), self._linger, otherwise=self._lingered)
 
     def give_back(self) -> None:
         """Return all that no call holds."""
@@ -185,10 +185,3 @@ def _soon(loop: asyncio.AbstractEventLoop | None, act: Callable[[], None], *, ot
         otherwise()
     else:
         loop.call_soon_threadsafe(act)
-
-
-def _here() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None

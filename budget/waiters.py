@@ -176,7 +176,7 @@ def _wake(request: Request[Granted]) -> bool:
     loop, woken = request.loop, request.woken
     assert loop
     assert woken
-    if loop is _here():
+    if loop is here():
         _set(woken)
         return True
     try:
@@ -191,7 +191,8 @@ def _set(woken: asyncio.Future[None]) -> None:
         woken.set_result(None)
 
 
-def _here() -> asyncio.AbstractEventLoop | None:
+def here() -> asyncio.AbstractEventLoop | None:
+    """The event loop that runs in this thread, if one does."""
     try:
         return asyncio.get_running_loop()
     except RuntimeError:

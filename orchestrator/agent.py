@@ -94,6 +94,7 @@ class Agent:
         self.past = self.folder.past if self.folder else None
         self.seed = self.past.header.seed if self.past else seed
         self.trace = Trace(*sinks, strict=bool(self.folder and self.folder.durability == "strict"))
+        self._lost: list[Event] = []  # calls of a dead process, to be told once
         self.ledger = self._ledger()
         self._given = backends or {}
         self._executor = self._chosen(workers, executor)
@@ -174,7 +175,9 @@ class Agent:
             await solving.close()
             self.trace.emit("run_end", "", cost=self.ledger.spent)
         await self.trace.flush()
-        if self.folder:
+        if self.folder and self.folder.journal:
+            if self.folder.journal in self.trace.sinks:
+                self.trace.sinks.remove(self.folder.journal)
             self.folder.close()
 
     def close(self) -> None:
@@ -197,18 +200,18 @@ class Agent:
         if self.past:
             self.trace.go_on(self.past.last, self.past.t)
             history = self.past.history
+            self._lost += history.open.values()
         return Ledger(self.recipe.budget.total, name="run", trace=self.trace, history=history)
 
     async def _begin(self) -> None:
         """Open the journal, tell that the run begins or goes on, and what became of the calls that were out."""
-        if self.folder and not self.folder.journal:
-            self.folder.begin(self.recipe, self.seed)
-        if self.folder and self.folder.journal:
-            self.trace.sinks.append(self.folder.journal)
+        if self.folder:
+            self.trace.sinks.append(self.folder.open(self.recipe, self.seed))
         told: dict[str, object] = {"recipe": recipes.dump(self.recipe), "name": self.recipe.name, "seed": self.seed}
         told |= {"headgate": version(), "time_ns": time.time_ns()}
         self.trace.emit("run_start", "", parent=None, cost=None, **told)
-        for call in self.past.history.open.values() if self.past else ():
+        while self._lost:
+            call = self._lost.pop(0)
             told = {name: call.payload.get(name, "") for name in ("role", "purpose")}
             self.trace.emit("settle", call.path, parent=call.id, cost=call.cost, **told, stop="lost", unmeasured=True)
         await self.trace.flush()

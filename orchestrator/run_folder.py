@@ -48,7 +48,7 @@ class RunFolder:
 
     @property
     def id(self) -> str:
-        """The run's own name, the same in every process; "" before it began."""
+        """The run's own name, the same in every process; "" while its journal is not open."""
         return self.journal.header.run if self.journal else ""
 
     @property
@@ -102,6 +102,16 @@ class RunFolder:
         folder.redact = folder.past.header.redacted
         return folder
 
+    def open(self, recipe: Recipe, seed: int) -> Journal:
+        """The journal: of the run that goes on, or, once everything has been checked, of a new one.
+
+        Raises: JournalError.
+        """
+        if self.journal is None:
+            again = self.journal_file.exists()  # closed by this process, as an agent does that is asked again
+            self.journal = Journal.reopen(self.journal_file, self.durability)[0] if again else self.begin(recipe, seed)
+        return self.journal
+
     def begin(self, recipe: Recipe, seed: int, *, traceparent: str = "") -> Journal:
         """Make the folder and its journal, once everything has been checked and nothing is spent yet."""
         self.path.mkdir(parents=True, exist_ok=True)
@@ -119,13 +129,13 @@ class RunFolder:
             traceparent=traceparent,
             redacted=self.redact,
         )
-        self.journal = Journal.create(self.journal_file, header, self.durability)
-        return self.journal
+        return Journal.create(self.journal_file, header, self.durability)
 
     def close(self) -> None:
         """End the journal, and let go of it."""
-        if self.journal:
-            self.journal.close()
+        journal, self.journal = self.journal, None
+        if journal:
+            journal.close()
 
     def solve_again(self, problems: Iterable[str]) -> None:
         """Forget how some problems ended, by id, and what failed on the way; what they spent still counts."""

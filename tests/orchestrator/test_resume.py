@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from headgate import Agent
 from headgate.orchestrator.cli import app
 
 SUM, DOUBLE = "What is 2+3?", "What is 4+4?"
@@ -264,3 +265,17 @@ def spawn(*words: str) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "headgate.orchestrator.cli", *words]
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen(command, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), **pipes)
+
+
+def test_an_agent_with_a_folder_may_be_closed_and_asked_again_and_another_goes_on() -> None:
+    nodes = {"solve": {"use": "direct", "roles": {"model": "target"}}}
+    agent = Agent({"version": 1, "models": {"target": "scripted:target.json"}, "nodes": nodes}, folder="sdk")
+    for question in (SUM, DOUBLE):
+        agent.solve(question)
+        agent.close()
+    spent = agent.ledger.spent
+    other = Agent(agent.recipe, folder="sdk")
+    assert other.solve(SUM).text == "5"
+    assert other.ledger.spent == spent  # it was answered before, and costs nothing again
+    assert [row["kind"] for row in rows("sdk/journal.jsonl")[1:]].count("run_start") == 2
+    other.close()
