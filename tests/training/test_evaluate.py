@@ -35,6 +35,7 @@ def test_at_threshold_zero_the_draft_writes_all_and_above_nine_the_target(pair: 
     assert specreason(pair, asked, 10.0)[1] == 1.0
 
 
+@pytest.mark.slow
 def test_the_command_writes_figures_tables_and_the_card(folders: dict[str, Path], tmp_path: Path) -> None:
     card = tmp_path / "CARD.md"
     card.write_text(f"# Card\n\n{BEGIN}\nold\n{END}\n\nafter\n")

@@ -37,6 +37,7 @@ def kill_once_saved(out: Path) -> None:
     process.wait()
 
 
+@pytest.mark.slow
 def test_a_run_of_two_processes_killed_at_any_moment_resumes_to_the_same_weights(
     tmp_path: Path, tokenizer_folder: Path
 ) -> None:
