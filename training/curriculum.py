@@ -9,7 +9,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ..tasks.word_problems import OPERATIONS, Line, Mix, WordProblem, draw
+from ..tasks.word_problems import OPERATIONS, Mix, WordProblem, draw
 from .corruptions import spoil
 from .formats import CLOSE, DELIMITER, END, RATE, asking, boxed
 from .tokenizer import Encoder
@@ -24,8 +24,8 @@ TILTED: Mapping[str, float] = {
     "times_two_digit": 13,
     "sum": 13,
     "half": 6,
-    "compare": 24,
-    "remainder": 18,
+    "compare": 14,
+    "remainder": 15,
 }
 EASY = frozenset({"copy", "half", "mod100", "mul11"})
 HARD = frozenset({"mod2", "mod3", "mul22", "add3", "cmp", "add2"})
@@ -69,7 +69,6 @@ class Plan:
     """What is drawn how often at one moment of the training."""
 
     drill: float = 0.05
-    lookups: float = 0.0
     cut_short: float = 0.04
     rated: float = 0.0  # share of solved problems that carry rating branches
     own: float = 0.0  # share of those whose candidates are the draft's own steps
@@ -85,14 +84,13 @@ def draft_plan(fraction: float) -> Plan:
 
 
 def target_plan(fraction: float) -> Plan:
-    """First to solve, then to rate; the operations that it gets wrong come more often, in the end mostly lookups."""
+    """First to solve, then to rate; the operations that it gets wrong come more often from the first third on."""
     solving, late = fraction < 0.4, fraction > 0.7
     return Plan(
-        drill=0.10 if solving else 0.15,
-        lookups=0.35 if late else 0.05,
+        drill=0.10 if solving else 0.40 if late else 0.15,
         cut_short=0.03,
-        rated=0.25 if solving else 0.5,
-        own=0.65,
+        rated=0.25 if solving else 0.65,
+        own=0.75 if late else 0.65,
         rating_weight=4.0 if late else 3.0,
         operations=OPERATIONS if fraction < 0.3 else TILTED,
         remainders=0.15 if fraction < 0.3 else 0.25,
@@ -111,9 +109,7 @@ class Curriculum:
         kind = rng.random()
         if kind < plan.drill:
             return self.drill(rng, plan)
-        if kind < plan.drill + plan.lookups:
-            return self.lookups(rng, plan)
-        if kind < plan.drill + plan.lookups + plan.cut_short:
+        if kind < plan.drill + plan.cut_short:
             return self.cut_short(rng, plan)
         if rng.random() >= plan.rated:
             return self.solved(self.problem(rng, plan))[0]
@@ -183,18 +179,6 @@ class Curriculum:
         document.add(self.encoder.encode(boxed(problem.answer) + END), 1.0)
         return document
 
-    def lookups(self, rng: random.Random, plan: Plan) -> Document:
-        """Steps, then formulas of two of their names: what the target is slowest to learn is which value a name has."""
-        long = Mix(operations=plan.operations, steps={5: 1, 6: 1, 7: 1, 8: 1})
-        lines = list(draw(rng, split="training", mix=long).lines.values())
-        document = Document()
-        document.add(self.encoder.encode("".join(line.text + DELIMITER for line in lines)))
-        for _ in range(rng.randint(6, 12)):
-            asked, told = looked_up(rng, *rng.sample(lines, 2))
-            document.add(self.encoder.encode(asked))
-            document.add(self.encoder.encode(told + DELIMITER), 1.0)
-        return document
-
     def drill(self, rng: random.Random, plan: Plan) -> Document:
         """Bare sums, one a line."""
         document = Document()
@@ -203,15 +187,6 @@ class Curriculum:
             document.add(self.encoder.encode(asked + "="))
             document.add(self.encoder.encode(f"{result}.{DELIMITER}"), 1.0)
         return document
-
-
-def looked_up(rng: random.Random, a: Line, b: Line) -> tuple[str, str]:
-    """Two names in one formula, and what follows: their values, and the result."""
-    word, of = rng.choice((("max", max), ("min", min), ("+", sum)))
-    value = of((a.value, b.value))
-    if word == "+":
-        return f"{a.subject}+{b.subject}", f"={a.value}+{b.value}={value}."
-    return f"{word}({a.subject},{b.subject})", f"={word}({a.value},{b.value})={value}."
 
 
 def branches(rng: random.Random, problem: WordProblem, k: int) -> int:
@@ -239,7 +214,7 @@ def invented(rng: random.Random, problem: WordProblem, k: int) -> tuple[str, int
 def bare_sum(rng: random.Random, remainders: float) -> tuple[str, str]:
     """A sum and its result, two-digit products with the partial products in between."""
     kinds = ("+", "-", "*", "x", "/", "max", "100")
-    kind = "mod" if rng.random() < remainders else rng.choices(kinds, (26, 24, 10, 8, 2, 28, 2))[0]
+    kind = "mod" if rng.random() < remainders else rng.choices(kinds, (26, 26, 13, 10, 3, 18, 2))[0]
     a = rng.choice((rng.randint(2, 99), rng.randint(10, 99), rng.randint(100, 999), rng.randint(100, 1500)))
     b = rng.choice((rng.randint(1, 9), rng.randint(10, 99), rng.randint(10, 99), rng.randint(100, 999)))
     return SUMS[kind](rng, a, b)

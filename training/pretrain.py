@@ -68,7 +68,7 @@ def job(settings: Settings, role: Role) -> Job:
         tokens=settings.draft_tokens if draft else settings.target_tokens,
         seed=settings.seed + (0 if draft else 1),
         batch_tokens=1536 if draft else 3072,
-        constant=0.6 if draft else 0.85,
+        constant=0.6 if draft else 0.5,
         floor=0.01 if draft else 0.0,
         compiled=settings.compiled,
         bf16=True,
