@@ -23,13 +23,14 @@ from ..tasks import jsonl
 from ..verifiers.base import Problem
 from . import recipe as recipes
 from .errors import RecipeError
-from .journal import Header, Journal, Level, Past, read
+from .journal import Header, Journal, Level, Past, held, read
 from .recipe import Recipe
 
 RECIPE: Final = "recipe.yaml"
 PROBLEMS: Final = "problems.jsonl"
 JOURNAL: Final = "journal.jsonl"
 ANSWERS: Final = "answers.jsonl"
+_HEAD: Final = "# As resolved;"
 
 
 class RunFolder:
@@ -52,6 +53,15 @@ class RunFolder:
         return self.journal.header.run if self.journal else ""
 
     @property
+    def began(self) -> bool:
+        """Whether its journal has a whole first line; before that nothing is spent."""
+        try:
+            with self.journal_file.open("rb") as file:
+                return file.readline().endswith(b"\n")
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+
+    @property
     def journal_file(self) -> Path:
         """The journal."""
         return self.path / JOURNAL
@@ -64,7 +74,7 @@ class RunFolder:
     @classmethod
     def at(cls, path: Path | str) -> Self:
         """A folder for a new run, or the run that is kept there. Raises: RecipeError, JournalError."""
-        return cls.resumed(path) if (Path(path) / JOURNAL).is_file() else cls.new(path)
+        return cls.resumed(path) if cls(path).began else cls.new(path)
 
     @classmethod
     def new(
@@ -80,7 +90,7 @@ class RunFolder:
         folder.problems = problems
         if folder.path.exists() and not folder.path.is_dir():
             raise RecipeError("is a file, not a folder", file=path)
-        if taken := next((name for name in (JOURNAL, RECIPE, ANSWERS) if (folder.path / name).exists()), None):
+        if taken := folder._taken():
             hint = f"choose another, or go on with it: headgate resume {path}"
             raise RecipeError(f"holds a run already, `{taken}`", file=path, hint=hint)
         return folder
@@ -89,7 +99,7 @@ class RunFolder:
     def existing(cls, path: Path | str) -> Self:
         """The folder of a run, to be read. Raises: RecipeError."""
         folder = cls(path)
-        if not folder.journal_file.is_file():
+        if not folder.began:
             raise RecipeError("holds no run", file=path, hint=_meant(folder.path))
         return folder
 
@@ -108,15 +118,16 @@ class RunFolder:
         Raises: JournalError.
         """
         if self.journal is None:
-            again = self.journal_file.exists()  # closed by this process, as an agent does that is asked again
-            self.journal = Journal.reopen(self.journal_file, self.durability)[0] if again else self.begin(recipe, seed)
+            # it began where this process closed it, as an agent does that is asked again
+            reopened = Journal.reopen(self.journal_file, self.durability)[0] if self.began else None
+            self.journal = reopened or self.begin(recipe, seed)
         return self.journal
 
     def begin(self, recipe: Recipe, seed: int, *, traceparent: str = "") -> Journal:
         """Make the folder and its journal, once everything has been checked and nothing is spent yet."""
         self.path.mkdir(parents=True, exist_ok=True)
         written = recipes.dump(recipe)
-        (self.path / RECIPE).write_text(f"# As resolved; seed {seed}.\n{written}", encoding="utf-8")
+        (self.path / RECIPE).write_text(f"{_HEAD} seed {seed}.\n{written}", encoding="utf-8")
         if lines := [f"{jsonl.line(problem)}\n" for problem in self.problems]:
             (self.path / PROBLEMS).write_text("".join(lines), encoding="utf-8", errors="backslashreplace")
         header = Header(
@@ -129,7 +140,16 @@ class RunFolder:
             traceparent=traceparent,
             redacted=self.redact,
         )
+        if self.journal_file.exists() and not held(self.journal_file):
+            self.journal_file.unlink()  # what a kill left of a first line
         return Journal.create(self.journal_file, header, self.durability)
+
+    def _taken(self) -> str:
+        """What stands in the way of a new run; not what a process left that was killed before the run began."""
+        recipe = self.path / RECIPE
+        ours = not recipe.exists() or recipe.read_text(encoding="utf-8", errors="replace").startswith(_HEAD)
+        standing = {JOURNAL: self.began, RECIPE: not ours, ANSWERS: self.answers_file.exists()}
+        return next((name for name, stands in standing.items() if stands), "")
 
     def close(self) -> None:
         """End the journal, and let go of it."""

@@ -279,3 +279,21 @@ def test_an_agent_with_a_folder_may_be_closed_and_asked_again_and_another_goes_o
     assert other.ledger.spent == spent  # it was answered before, and costs nothing again
     assert [row["kind"] for row in rows("sdk/journal.jsonl")[1:]].count("run_start") == 2
     other.close()
+
+
+@pytest.mark.parametrize("left", ["recipe", "an empty journal", "half a first line"])
+def test_a_folder_whose_run_was_killed_before_it_began_is_free(left: str) -> None:
+    Path("young").mkdir()
+    Path("young/recipe.yaml").write_text(Path("out/recipe.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    if left != "recipe":
+        header = Path("out/journal.jsonl").read_bytes().splitlines()[0]
+        Path("young/journal.jsonl").write_bytes(header[:50] if left == "half a first line" else b"")
+    assert "young: holds no run" in errors(headgate("resume", "young"))
+    assert headgate("run", "r.yaml", "-i", "p.jsonl", "-o", "young", "-q").exit_code == 0
+    assert len(rows("young/answers.jsonl")) == 2
+
+
+def test_a_recipe_of_ones_own_is_never_written_over() -> None:
+    Path("mine").mkdir()
+    Path("mine/recipe.yaml").write_text(Path("r.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    assert "mine: holds a run already, `recipe.yaml`" in errors(headgate("run", "r.yaml", SUM, "-o", "mine"))
