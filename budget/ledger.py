@@ -26,7 +26,7 @@ from .bill import Bill
 from .caps import Caps, Gauge, Units, Vector
 from .cost import Cost, Limits
 from .errors import BudgetExceeded
-from .events import Kind, Trace
+from .events import Trace
 from .history import History, Spent
 from .hold import Bound, Hold
 from .supply import Supply, Upstream
@@ -163,7 +163,8 @@ class Ledger:
         try:
             hold = self._at_once(bound, final) or await self._in_turn(bound, final)
         except BudgetExceeded as error:
-            self._told("refuse", role, purpose, unit=error.unit, asked=error.asked, left=error.left)
+            told = {"unit": error.unit, "asked": error.asked, "left": error.left}
+            self._trace.tell("refuse", self.path, None, None, {"role": role, "purpose": purpose, **told})
             raise
         hold.role, hold.purpose = role, purpose
         if self._trace.sinks or durable:
@@ -203,7 +204,8 @@ class Ledger:
             hold.settled = _NOTHING
         try:
             if hold.id:
-                self._told("settle", hold.role, hold.purpose, parent=hold.id, cost=_NOTHING, stop="released")
+                told = {"role": hold.role, "purpose": hold.purpose, "stop": "released"}
+                self._trace.tell("settle", self.path, hold.id, _NOTHING, told)
         finally:
             with self.tree.lock:
                 self.caps.move(hold.units, (0,) * len(hold.units))
@@ -324,18 +326,6 @@ class Ledger:
         except BaseException:
             hold.release()
             raise
-
-    def _told(
-        self,
-        kind: Kind,
-        role: str,
-        purpose: str,
-        *,
-        parent: int | None = None,
-        cost: Cost | None = None,
-        **payload: object,
-    ) -> int:
-        return self._trace.emit(kind, self.path, parent=parent, cost=cost, role=role, purpose=purpose, **payload)
 
     def overrun(self, held: Vector, used: Vector) -> None:
         """A provider went beyond what it was bound to: told, never hidden; what is really used counts from now on."""

@@ -123,7 +123,7 @@ class RunFolder:
             self.journal = reopened or self.begin(recipe, seed)
         return self.journal
 
-    def begin(self, recipe: Recipe, seed: int, *, traceparent: str = "") -> Journal:
+    def begin(self, recipe: Recipe, seed: int) -> Journal:
         """Make the folder and its journal, once everything has been checked and nothing is spent yet."""
         self.path.mkdir(parents=True, exist_ok=True)
         written = recipes.dump(recipe)
@@ -137,7 +137,6 @@ class RunFolder:
             seed=seed,
             prices=_rows(recipe),
             created=datetime.now(UTC).isoformat(timespec="milliseconds"),
-            traceparent=traceparent,
             redacted=self.redact,
         )
         if self.journal_file.exists() and not held(self.journal_file):
@@ -169,7 +168,8 @@ class RunFolder:
 
     def left(self, problems: Iterable[Problem]) -> list[Problem]:
         """The problems that no earlier process ended."""
-        return [problem for problem in problems if problem.id not in self.ended]
+        ended = self.ended
+        return [problem for problem in problems if problem.id not in ended]
 
     def before(self) -> Iterable[Event]:
         """What earlier processes told; nothing of a new run."""

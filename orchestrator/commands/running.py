@@ -139,7 +139,7 @@ async def _open(
     for kept in log:
         stack.callback(kept.close)
     stack.enter_context(console)
-    for event in folder.before() if folder else ():
+    for event in folder.before() if folder and not settings.quiet else ():
         console.write(event)
     sinks: list[Sink] = [console, *log]
     agent = Agent(
