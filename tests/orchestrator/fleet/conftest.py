@@ -2,7 +2,9 @@
 
 import json
 import os
+import signal
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -91,9 +93,24 @@ def workers(pid: int | None = None) -> list[int]:
     pid = pid or os.getpid()
     found: list[int] = []
     for tasks in Path(f"/proc/{pid}/task").glob("*/children"):
-        children = [int(child) for child in tasks.read_text().split()]
-        found += [child for child in children if b"fleet.worker" in Path(f"/proc/{child}/cmdline").read_bytes()]
+        children = [int(child) for child in said_by(tasks).split()]
+        found += [child for child in children if b"fleet.worker" in said_by(Path(f"/proc/{child}/cmdline"))]
     return found
+
+
+def said_by(file: Path) -> bytes:
+    """What the kernel says of a thread or a process; nothing of one that has just gone."""
+    with suppress(OSError):
+        return file.read_bytes()
+    return b""
+
+
+def kill_hard(pid: int) -> bool:
+    """Whether the process was there to be killed: one that was killed already goes at a moment of its own."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+        return True
+    return False
 
 
 def lives(pid: int) -> bool:

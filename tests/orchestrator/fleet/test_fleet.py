@@ -1,8 +1,6 @@
 """Problems solved by worker processes: the same answers, one exact budget, and what becomes of workers that die."""
 
 import asyncio
-import os
-import signal
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +9,7 @@ import pytest
 
 from headgate import Agent, Cost, Event, HeadgateError, Problem, RecipeError
 
-from .conftest import Recipe, Seen, again, all_of, answers, lives, problems, settled, workers
+from .conftest import Recipe, Seen, again, all_of, answers, kill_hard, lives, problems, settled, workers
 
 
 async def test_answers_do_not_depend_on_how_many_workers_give_them(chain: Recipe) -> None:
@@ -48,7 +46,7 @@ async def test_a_worker_that_is_killed_costs_nothing_that_was_acknowledged(chain
     def kill(event: Event) -> None:
         if event.kind == "node_end" and event.path.endswith("/n3") and not killed:
             killed.append(workers()[0])
-            os.kill(killed[0], signal.SIGKILL)
+            kill_hard(killed[0])
 
     seen = Seen(then=kill)
     agent = Agent(chain, seed=5, sinks=[seen], workers=2)
@@ -73,7 +71,7 @@ async def test_a_problem_that_kills_three_workers_has_failed_and_the_others_have
     def kill(event: Event) -> None:
         if event.kind == "reserve" and event.path.startswith("p2/"):
             for pid in workers():
-                os.kill(pid, signal.SIGKILL)
+                kill_hard(pid)
 
     seen = Seen(then=kill)
     agent = Agent(chain, sinks=[seen], workers=1)
@@ -90,7 +88,7 @@ async def test_workers_that_die_whatever_they_do_end_the_run_and_leave_the_rest_
     def kill(event: Event) -> None:
         if event.kind == "reserve":
             for pid in workers():
-                os.kill(pid, signal.SIGKILL)
+                kill_hard(pid)
 
     seen = Seen(then=kill)
     agent = Agent(chain, sinks=[seen], workers=1)
@@ -104,7 +102,7 @@ async def test_a_sink_that_fails_while_a_worker_is_buried_fails_its_problems_and
     def fail(event: Event) -> None:
         if event.kind == "node_end":
             for pid in workers():
-                os.kill(pid, signal.SIGKILL)
+                kill_hard(pid)
         elif event.kind == "note" or event.payload.get("stop") == "lost":
             raise OSError("no space left")
 
@@ -117,7 +115,7 @@ async def test_a_sink_that_fails_while_a_worker_is_buried_fails_its_problems_and
 async def test_workers_that_die_before_they_are_ready_are_not_started_again(chain: Recipe) -> None:
     opening, killed = asyncio.create_task(Agent(chain, workers=2).open()), set[int]()
     while not opening.done():
-        killed |= {pid for pid in workers() if pid not in killed and os.kill(pid, signal.SIGKILL) is None}
+        killed |= {pid for pid in workers() if pid not in killed and kill_hard(pid)}
         await asyncio.sleep(0.01)
     with pytest.raises(HeadgateError, match="no worker is left: the last one died, killed by SIGKILL"):
         await opening
