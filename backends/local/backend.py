@@ -13,11 +13,14 @@ import torch
 
 from ...budget.cost import Cost
 from ..base import Capabilities, Completion, Context, Likelihood, NextToken, OnToken, Piece, Sampling
+from ..checkpoint import Checkpoint, reading
 from ..dialect import Dialect
 from ..errors import Cancelled, ContextTooLong, NotAModel
-from .checkpoint import Checkpoint
+from ..follower import Follower
+from ..writing import Writing
 from .engine import Engine
 from .jobs import Generation, Job, Peek, Score
+from .qwen3 import Qwen3
 
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["float32", "float64"]
@@ -45,7 +48,7 @@ class LocalBackend:
         self.where = where
         self.dialect = dialect or checkpoint.dialect()
         place = _place(where, device)
-        model = checkpoint.model().to(place, _PRECISIONS[dtype])
+        model = reading(where, "the weights", lambda: _qwen3(checkpoint)).to(place, _PRECISIONS[dtype])
         self._ends = checkpoint.ends(self.dialect)
         self._tokens = checkpoint.tokens
         self._engine = Engine(model, place, max_batch=max_batch, cache_bytes=cache_bytes)
@@ -69,11 +72,14 @@ class LocalBackend:
         ids = self._prompt(context)
         room = min(sampling.max_tokens, self.capabilities.max_context - len(ids))
         think_end = self.dialect.think_end if context.writing == "think" else ""
-        jobs = [Generation(ids, sampling, sample, room, self._tokens, self._ends, think_end) for sample in range(n)]
+        jobs = [
+            Generation(ids, Writing(ids, sampling, room, self._tokens, self._ends, think_end), sample)
+            for sample in range(n)
+        ]
         if on_token is not None and jobs:
-            jobs[0].follow(on_token)
+            jobs[0].follower = Follower(on_token)
         await self._finish(job for job in jobs if not job.over)
-        return [self._completion(job) for job in jobs]
+        return [job.writing.completion(job.usage) for job in jobs]
 
     async def peek(self, context: Context, texts: Sequence[str] = ()) -> NextToken:
         """The distribution of the next token. Raises: ContextTooLong, Cancelled, EngineFailed."""
@@ -126,17 +132,11 @@ class LocalBackend:
         if cancelled or any(job.cancelled for job in submitted):
             raise Cancelled(sum((job.usage for job in submitted), Cost()))
 
-    def _completion(self, job: Generation) -> Completion:
-        return Completion(
-            text=job.text,
-            stop=job.stop,
-            usage=job.usage,
-            token_ids=tuple(job.written),
-            tokenizer=self._tokens.key,
-            logprobs=tuple(job.logprobs),
-            entropies=tuple(job.entropies) if job.sampling.entropies else None,
-            exactness="exact",
-        )
+
+def _qwen3(checkpoint: Checkpoint) -> Qwen3:
+    if (kind := checkpoint.config.get("model_type")) != "qwen3":
+        raise ValueError(f"model_type is {kind!r}, not 'qwen3'")
+    return Qwen3.load(checkpoint.folder)
 
 
 def _place(where: str, device: Device) -> torch.device:

@@ -9,8 +9,8 @@ import threading
 from collections import OrderedDict, deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future
-from concurrent.futures import wait as wait_for
 from contextlib import contextmanager
+from functools import partial
 from queue import SimpleQueue
 from time import perf_counter
 from typing import cast
@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from ..errors import EngineFailed
+from ..follower import answered
 from .cache import PrefixCache
 from .jobs import Generation, Job
 from .qwen3 import MASKED, Qwen3
@@ -217,12 +218,14 @@ class Engine:
         picks = pick(logits, [job.draw for job in jobs])
         shown: list[tuple[Generation, Future[bool]]] = []
         for job, choice in zip(jobs, picks, strict=True):
-            if not job.cancelled and (token := job.take(choice)) is not None:
-                shown.append((job, job.offer(token)))
+            if not job.cancelled and (token := job.take(choice)) is not None and job.follower:
+                shown.append((job, job.follower.offer(token)))
         for job, reply in shown:
-            while not wait_for([reply], timeout=0.1).done and not (job.cancelled or self.closed):
-                pass
-            job.heed(reply)
+            if answered(reply, partial(self._given_up, job)):
+                job.heed(reply)
+
+    def _given_up(self, job: Job) -> bool:
+        return job.cancelled or self.closed
 
     def _retire(self) -> None:
         """Take what is over out of the batch, and fill the holes from the end."""

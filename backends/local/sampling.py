@@ -8,12 +8,12 @@ neither on who else is in the batch nor on how a text was cut into steps. Ties g
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from ..base import Sampling
+from ..writing import Pick
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +29,6 @@ class Draw:
         """A number in [0, 1) that only this draw has."""
         place = f"{self.sampling.seed}:{self.sample}:{self.position}".encode()
         return int.from_bytes(blake2b(place, digest_size=4).digest()) / 2**32
-
-
-class Pick(NamedTuple):
-    """A token, its natural log-probability before temperature, and the entropy that it was chosen at, in nats."""
-
-    token: int
-    logprob: float
-    entropy: float
 
 
 def pick(logits: Tensor, draws: Sequence[Draw]) -> list[Pick]:

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from headgate.backends.checkpoint import EMBEDDED
 from headgate.backends.errors import NotAModel
 from headgate.backends.local.backend import LocalBackend
-from headgate.backends.local.checkpoint import EMBEDDED
 
 
 @pytest.fixture

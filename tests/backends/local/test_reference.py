@@ -8,8 +8,8 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from headgate.backends.base import Context, Piece, Sampling
+from headgate.backends.checkpoint import EMBEDDED
 from headgate.backends.local.backend import LocalBackend
-from headgate.backends.local.checkpoint import EMBEDDED
 
 SHIPPED = sorted(file.parent for file in EMBEDDED.glob("*/model.safetensors"))
 QUESTION = Context.ask(

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from ..base import Context, Piece, Role
-from ..dialect import Dialect
+from .base import Context, Piece, Role
+from .dialect import Dialect
 
 
 class Tokens:

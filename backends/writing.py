@@ -1,0 +1,125 @@
+"""One continuation as it grows, token by token, and its own word on when it is over; the same for every engine.
+
+Text grows by bytes: a character split over tokens is never broken, a delimiter may straddle tokens, and what a token
+carries beyond a delimiter is kept. A closing tag of thinking is billed and is not text.
+"""
+
+import codecs
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+from ..budget.cost import Cost
+from .base import Completion, Exactness, Sampling, Stop, Token
+from .tokens import Tokens
+
+
+class Pick(NamedTuple):
+    """A token, its natural log-probability before temperature, and the entropy that it was chosen at, in nats."""
+
+    token: int
+    logprob: float
+    entropy: float
+
+
+class Writing:
+    """What is written behind the prompt `ids`, at most `room` tokens.
+
+    ends: tokens that end a turn. think_end: the tag that ends a thinking, empty where none is being written.
+    """
+
+    def __init__(
+        self,
+        ids: Sequence[int],
+        sampling: Sampling,
+        room: int,
+        tokens: Tokens,
+        ends: Collection[int],
+        think_end: str,
+    ) -> None:
+        self.sampling, self.room = sampling, room
+        self.ids: list[int] = []
+        self.logprobs: list[float] = []
+        self.entropies: list[float] = []
+        self.output = 0  # tokens computed: closing tags and ends of turns included
+        self.over = room <= 0
+        self.stop: Stop = "length" if self.over else "cancelled"
+        self._tokens, self._ends = tokens, ends
+        self._think_end = think_end.encode()
+        self._stops = [text.encode() for text in sampling.stop if text]
+        self._reach = max(map(len, [self._think_end, *self._stops, b" "])) - 1
+        self._bytes = bytearray()
+        self._prefix = tokens.unfinished(ids)
+        self._stream = _decoder(self._prefix)
+
+    @property
+    def text(self) -> str:
+        """What was written; the first bytes of a character wait for the completion that has the others."""
+        return _decoder(self._prefix).decode(bytes(self._bytes))
+
+    @property
+    def reasoning(self) -> int:
+        """How many of the tokens computed were thinking."""
+        return self.output if self._think_end else 0
+
+    def take(self, pick: Pick) -> Token | None:
+        """Go on by one token, or end before it; returns the token as a follower sees it, None where there is none."""
+        if self.sampling.stop_above is not None and pick.entropy > self.sampling.stop_above:
+            self.end("entropy")
+            return None
+        self.output += 1
+        if pick.token in self._ends:
+            self.end("eos")
+            return None
+        self._write(pick)
+        if self.over and self.stop == "think_end":
+            return None
+        text = self._stream.decode(self._tokens.bytes[pick.token])
+        return Token(text=text, id=pick.token, logprob=pick.logprob)
+
+    def end(self, stop: Stop) -> None:
+        """Nothing more is written."""
+        self.over, self.stop = True, stop
+
+    def completion(self, usage: Cost, exactness: Exactness = "exact") -> Completion:
+        """What came of it, for what the engine measured."""
+        return Completion(
+            text=self.text,
+            stop=self.stop,
+            usage=usage,
+            token_ids=tuple(self.ids),
+            tokenizer=self._tokens.key,
+            logprobs=tuple(self.logprobs),
+            entropies=tuple(self.entropies) if self.sampling.entropies else None,
+            exactness=exactness,
+        )
+
+    def _write(self, pick: Pick) -> None:
+        self.ids.append(pick.token)
+        self.logprobs.append(pick.logprob)
+        self.entropies.append(pick.entropy)
+        spelling = self._tokens.bytes[pick.token]
+        self._bytes += spelling
+        tail = bytes(self._bytes[-len(spelling) - self._reach or None :])
+        if self._think_end and self._think_end in tail:
+            self._cut(self._bytes.index(self._think_end))
+            self.end("think_end")
+        elif any(text in tail for text in self._stops):
+            self.end("delimiter")
+        elif len(self.ids) >= self.room:
+            self.end("length")
+
+    def _cut(self, size: int) -> None:
+        """Keep the first `size` bytes; a token that straddles their end is spelled again."""
+        whole = kept = 0
+        while kept + len(self._tokens.bytes[self.ids[whole]]) <= size and whole < len(self.ids) - 1:
+            kept += len(self._tokens.bytes[self.ids[whole]])
+            whole += 1
+        rest = bytes(self._bytes[kept:size]).decode("utf-8", "ignore")
+        self.ids[whole:] = self._tokens.encode(rest)
+        del self._bytes[size:], self.logprobs[len(self.ids) :], self.entropies[len(self.ids) :]
+
+
+def _decoder(prefix: bytes) -> codecs.IncrementalDecoder:
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    decoder.decode(prefix)
+    return decoder
