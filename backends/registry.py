@@ -1,10 +1,13 @@
 """Which backends there are, and how one is opened: `local:embedded/draft` is a backend and where it looks."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final
+
+from pydantic import BaseModel
 
 from ..budget.prices import Price, find, ours
 from .base import Backend
@@ -19,17 +22,19 @@ class ModelSpec:
     """A model as a recipe names it.
 
     backend: one of `names()`. model: where that backend finds it: a folder, a file, a name on a server. base_url,
-    key_env: a server's address, and the environment variable that holds its key. dtype: of the weights. price: in
-    place of the price table's row. dialect: a file in place of the model's own.
+    key_env: addresses of servers that have it, and the environment variable that holds their key. dtype: of the
+    weights. price: in place of the price table's row. dialect: a file in place of the model's own. engine: what else
+    that backend can be told, the fields of `settings(backend)`.
     """
 
     backend: str
     model: str
-    base_url: str | None = None
+    base_url: tuple[str, ...] = ()
     key_env: str | None = None
     dtype: str | None = None
     price: Price | None = None
     dialect: str | None = None
+    engine: Mapping[str, object] = field(default_factory=dict[str, object], hash=False)
 
     def __str__(self) -> str:
         return f"{self.backend}:{self.model}"
@@ -59,6 +64,22 @@ def options(backend: str) -> tuple[str, ...]:
     return _OPEN[backend].options
 
 
+def needs(backend: str) -> tuple[str, ...]:
+    """The packages that it needs beyond headgate's own. Raises: KeyError."""
+    return _OPEN[backend].needs
+
+
+def has_weights(backend: str) -> bool:
+    """Whether it loads weights itself, so that it can be tried on the models that ship. Raises: KeyError."""
+    return "dtype" in options(backend)
+
+
+def settings(backend: str) -> type[BaseModel] | None:
+    """The form of a backend's `engine:`; None for one that has nothing to be told. Raises: KeyError."""
+    home = _OPEN[backend].settings
+    return import_module(home, _HERE).Settings if home else None
+
+
 def embedded() -> dict[str, Path]:
     """The models that ship with headgate, by the name that `local:` knows them under."""
     folder = Path(str(files(_HERE))) / "local" / "embedded"
@@ -82,6 +103,8 @@ class _Way:
     load: Callable[[ModelSpec], Backend]
     summary: str
     options: tuple[str, ...] = ()
+    settings: str = ""  # the module, from here, that holds the form of its `engine:`
+    needs: tuple[str, ...] = ()  # packages beyond headgate's own
 
 
 def _scripted(spec: ModelSpec) -> Backend:
@@ -92,29 +115,56 @@ def _scripted(spec: ModelSpec) -> Backend:
 
 def _local(spec: ModelSpec) -> Backend:
     from .local.backend import LocalBackend
+    from .local.settings import Settings
 
-    if spec.model.startswith("embedded/") and spec.model not in embedded():
-        raise NotAModel(f"there is no `{spec.model}`", hint=f"there are {', '.join(embedded())}")
-    dialect = _dialect(Path(spec.dialect)) if spec.dialect else None
-    return LocalBackend(spec.model, dtype=_precision(spec.dtype), dialect=dialect)
+    return LocalBackend(spec.model, dtype=spec.dtype, dialect=_dialect(spec), settings=Settings(**_told(spec)))
 
 
-def _precision(written: str | None) -> Literal["float32", "float64"]:
-    if written in (None, "float32"):
-        return "float32"
-    if written == "float64":
-        return "float64"
-    raise NotAModel(f"`local` computes in no `{written}`", hint="write float32 or float64")
+def _vllm(spec: ModelSpec) -> Backend:
+    from .vllm.backend import VllmBackend
+    from .vllm.settings import Settings
+
+    return VllmBackend(spec.model, dtype=spec.dtype, dialect=_dialect(spec), settings=Settings(**_told(spec)))
 
 
-def _dialect(path: Path) -> Dialect:
+def _openai(spec: ModelSpec) -> Backend:
+    from .openai.backend import OpenAIBackend
+    from .openai.settings import Settings
+
+    settings = Settings(**_told(spec))
+    return OpenAIBackend(
+        spec.model, base_urls=spec.base_url, key_env=spec.key_env, dialect=_dialect(spec), settings=settings
+    )
+
+
+def _told(spec: ModelSpec) -> dict[str, Any]:
+    return dict(spec.engine)
+
+
+def _dialect(spec: ModelSpec) -> Dialect | None:
+    if not spec.dialect:
+        return None
     try:
-        return Dialect.load(path)
+        return Dialect.load(Path(spec.dialect))
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise NotAModel(f"{path} is no dialect: {error}") from error
+        raise NotAModel(f"{spec.dialect} is no dialect: {error}") from error
 
 
+_WEIGHTS: Final = ("dtype", "dialect", "engine")
+_LOCAL: Final = ("torch", "safetensors", "tokenizers")
 _OPEN: Final[Mapping[str, _Way]] = {
-    "local": _Way(_local, "Qwen3 checkpoints in this process, on CPU or GPU: local:FOLDER.", ("dtype", "dialect")),
+    "local": _Way(
+        _local, "Checkpoints in this process, on CPU or GPU: local:FOLDER.", _WEIGHTS, ".local.settings", _LOCAL
+    ),
+    "vllm": _Way(
+        _vllm, "The same in vLLM, for many calls at once: vllm:FOLDER.", _WEIGHTS, ".vllm.settings", ("vllm", "torch")
+    ),
+    "openai": _Way(
+        _openai,
+        "A server that speaks OpenAI's language, hosted or one's own: openai:NAME.",
+        ("base_url", "key_env", "dialect", "engine"),
+        ".openai.settings",
+        ("openai",),
+    ),
     "scripted": _Way(_scripted, "Models without weights, for tests and demonstrations: scripted:FILE.json."),
 }

@@ -276,6 +276,29 @@ def list_(
     _print(listing.strategy(strategy) if strategy else listing.everything())
 
 
+@app.command(epilog=examples.DOCTOR)
+def doctor(
+    backend: Annotated[str, typer.Argument(metavar="[BACKEND]", help="Only this one.")] = "",
+    json: Annotated[bool, typer.Option("--json", help="The findings as JSON, one backend a line.")] = False,
+) -> None:
+    """Say which engines this machine can run, try each for a few seconds, and say how to add what is missing."""
+    from rich.console import Console
+
+    from ..backends import registry
+    from .commands import doctor as room
+    from .errors import RecipeError
+    from .recipe.source import meant
+
+    if backend and backend not in registry.names():
+        raise RecipeError(f"there is no backend `{backend}`", hint=meant(backend, registry.names()))
+    names = room.names(backend)
+    if json:
+        for line in room.lines(names):
+            typer.echo(line)
+        return
+    raise typer.Exit(room.show(names, Console(width=None if sys.stdout.isatty() else 120)))
+
+
 @app.command()
 def schema() -> None:
     """Print the recipe language as JSON Schema, for editors."""

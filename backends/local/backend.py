@@ -7,7 +7,7 @@ judgement back cost only the tokens that are new. Results do not depend on who e
 import asyncio
 import weakref
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import Final
 
 import torch
 
@@ -21,43 +21,40 @@ from ..writing import Writing
 from .engine import Engine
 from .jobs import Generation, Job, Peek, Score
 from .qwen3 import Qwen3
+from .settings import Settings
 
-Device = Literal["auto", "cpu", "cuda"]
-Precision = Literal["float32", "float64"]
-_PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
+_PRECISIONS: Final = {"float32": torch.float32, "float64": torch.float64}
+_DEFAULT: Final = Settings()
 
 
 class LocalBackend:
     """A model of this machine; `where` is `embedded/draft`, `embedded/target` or a checkpoint's folder.
 
-    max_batch: sequences computed together. cache_bytes: bound of what is kept between calls; the running batch has
-    memory of its own. Raises: NotAModel.
+    Raises: NotAModel.
     """
 
     def __init__(
         self,
         where: str,
         *,
-        device: Device = "auto",
-        dtype: Precision = "float32",
+        dtype: str | None = None,
         dialect: Dialect | None = None,
-        max_batch: int = 64,
-        cache_bytes: int = 1 << 30,
+        settings: Settings = _DEFAULT,
     ) -> None:
         checkpoint = Checkpoint.open(where)
         self.where = where
         self.dialect = dialect or checkpoint.dialect()
-        place = _place(where, device)
-        model = reading(where, "the weights", lambda: _qwen3(checkpoint)).to(place, _PRECISIONS[dtype])
+        place = _place(where, settings.device)
+        model = reading(where, "the weights", lambda: _qwen3(checkpoint)).to(place, _precision(dtype))
         self._ends = checkpoint.ends(self.dialect)
         self._tokens = checkpoint.tokens
-        self._engine = Engine(model, place, max_batch=max_batch, cache_bytes=cache_bytes)
+        self._engine = Engine(model, place, max_batch=settings.max_batch, cache_bytes=settings.cache_bytes)
         self.capabilities = Capabilities(
-            operations=frozenset({"generate", "peek", "score"}),
+            operations=frozenset({"generate", "stop_above", "peek", "score"}),
             max_context=model.config.max_position_embeddings,
             entropy="exact",
             cancel="bill_partial",
-            parallel=max_batch,
+            parallel=settings.max_batch,
         )
         weakref.finalize(self, self._engine.stop)
 
@@ -139,7 +136,13 @@ def _qwen3(checkpoint: Checkpoint) -> Qwen3:
     return Qwen3.load(checkpoint.folder)
 
 
-def _place(where: str, device: Device) -> torch.device:
+def _place(where: str, device: str) -> torch.device:
     if device == "cuda" and not torch.cuda.is_available():
         raise NotAModel(f"`{where}` asks for cuda, and torch sees none here", hint="use device: auto or cpu")
     return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+
+
+def _precision(written: str | None) -> torch.dtype:
+    if (precision := _PRECISIONS.get(written or "float32")) is None:
+        raise NotAModel(f"`local` computes in no `{written}`", hint=f"write {' or '.join(_PRECISIONS)}")
+    return precision

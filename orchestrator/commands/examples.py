@@ -42,6 +42,18 @@ TRACE: Final = """
 
   headgate trace runs/x --json | jq 'select(.kind == "refuse")'
 """
+DOCTOR: Final = """
+[b]Examples[/b]
+
+  headgate doctor
+
+  headgate doctor vllm
+
+  headgate doctor --json | jq .state
+
+Each engine is tried on the small models that ship, for a few seconds, in a process of its own.
+Exit code 4 says that one that is installed fails.
+"""
 RUN: Final = f"""
 [b]Examples[/b]
 

@@ -73,7 +73,8 @@ def _spec(spec: object) -> dict[str, str]:
     if isinstance(spec, str):
         backend, _, model = spec.partition(":")
         return {"backend": backend, "model": model}
-    return {name: str(value) for name, value in _mapping(spec).items() if value is not None}
+    first = {name: value[0] if isinstance(value, list) and value else value for name, value in _mapping(spec).items()}  # pyright: ignore[reportUnknownVariableType]
+    return {name: str(value) for name, value in first.items() if value is not None}  # pyright: ignore[reportUnknownArgumentType]
 
 
 def _backend(spec: Mapping[str, str]) -> str:

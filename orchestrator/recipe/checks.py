@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
+from pydantic import ValidationError
+
 from ...backends import registry as backends
 from ...backends.registry import ModelSpec
 from ...budget.cost import Limits
@@ -15,12 +17,13 @@ from ..errors import GraphError
 from ..graph import Graph
 from .language import NodeForm
 from .source import Source, dotted, meant
+from .wording import complaint
 from .yaml_reader import KeyPath
 
 if TYPE_CHECKING:
     from .recipe import Recipe
 
-_OPTIONS: Final = ("base_url", "key_env", "dtype", "dialect")
+_OPTIONS: Final = ("base_url", "key_env", "dtype", "dialect", "engine")
 
 
 def check_backends(recipe: Recipe) -> None:
@@ -30,10 +33,15 @@ def check_backends(recipe: Recipe) -> None:
             what, hint = f"there is no backend `{spec.backend}`", meant(spec.backend, backends.names())
             raise recipe.source.error(("models", name, "backend"), what, hint=hint)
         for option in _OPTIONS:
-            if getattr(spec, option) is not None and option not in backends.options(spec.backend):
+            if getattr(spec, option) and option not in backends.options(spec.backend):
                 allowed = ("backend", "model", "price", *backends.options(spec.backend))
                 what, hint = f"`{spec.backend}` takes no `{option}`", f"it takes {', '.join(allowed)}"
                 raise recipe.source.error(("models", name, option), what, hint=hint, key=True)
+        if spec.engine and (form := backends.settings(spec.backend)):
+            try:
+                form.model_validate(spec.engine)
+            except ValidationError as error:
+                raise complaint(error, recipe.source, ("models", name, "engine"), f"`{spec.backend}`") from None
 
 
 def roles(

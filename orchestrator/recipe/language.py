@@ -27,6 +27,10 @@ def _listed(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
+def _several(value: object) -> object:
+    return tuple(cast(list[object], _listed(value))) if isinstance(value, (str, list)) else value
+
+
 def _used(value: object) -> object:
     return {"use": value} if isinstance(value, str) else value
 
@@ -106,13 +110,16 @@ class ModelForm(Form):
 
     backend: Text = Field(json_schema_extra={"enum": list(backends.names())})
     model: Text
-    base_url: Text | None = None
+    base_url: Annotated[tuple[Text, ...], BeforeValidator(_several, json_schema_input_type=Text | list[Text])] = Field(
+        default=(), description="of one server, or of several that have the same model"
+    )
     key_env: Text | None = Field(default=None, description="the environment variable that holds the key")
     dtype: Text | None = None
     price: Annotated[Any, BeforeValidator(_price)] = Field(
         default=None, description=f"dollars per million tokens: {', '.join(RATES)}; `tiers` for long prompts"
     )
     dialect: Text | None = Field(default=None, description="a file in place of the model's own wording")
+    engine: dict[str, Any] = Field(default_factory=dict[str, Any], description="what else that backend can be told")
 
     @property
     def spec(self) -> ModelSpec:

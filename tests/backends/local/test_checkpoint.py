@@ -8,6 +8,7 @@ import torch
 from headgate.backends.checkpoint import EMBEDDED
 from headgate.backends.errors import NotAModel
 from headgate.backends.local.backend import LocalBackend
+from headgate.backends.local.settings import Settings
 
 
 @pytest.fixture
@@ -72,7 +73,7 @@ def test_without_a_dialect_the_chat_template_says_the_frames(copy: Path) -> None
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_gpu_that_is_not_there_is_refused(copy: Path) -> None:
     with pytest.raises(NotAModel, match="torch sees none here; use device: auto or cpu"):
-        LocalBackend(str(copy), device="cuda")
+        LocalBackend(str(copy), settings=Settings(device="cuda"))
 
 
 def test_models_with_one_tokenizer_share_ids(copy: Path, random_folder: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 from headgate.backends.base import Completion, Context, NextToken, Piece, Sampling
 from headgate.backends.errors import Cancelled, EngineFailed
 from headgate.backends.local.backend import LocalBackend
+from headgate.backends.local.settings import Settings
 
 MARGIN = 1e-4  # two tokens this close may change places when the shape of the batch changes
 
@@ -39,7 +40,7 @@ def alone(random_folder: Path) -> list[Completion]:
     """Each question answered with nothing else in the batch and nothing in the cache."""
     made = []
     for i, context in enumerate(questions(24)):
-        backend = LocalBackend(str(random_folder), max_batch=1)
+        backend = LocalBackend(str(random_folder), settings=Settings(max_batch=1))
         made += asyncio.run(backend.generate(context, wishes(i)))
     return made
 
@@ -48,7 +49,7 @@ def alone(random_folder: Path) -> list[Completion]:
 def test_a_request_gets_the_same_tokens_alone_and_beside_others(
     random_folder: Path, alone: list[Completion], rows: int
 ) -> None:
-    crowd = together(LocalBackend(str(random_folder), max_batch=rows), questions(24))
+    crowd = together(LocalBackend(str(random_folder), settings=Settings(max_batch=rows)), questions(24))
     assert all(alike(one, other) for one, other in zip(alone, crowd, strict=True))
 
 
@@ -63,7 +64,7 @@ def test_what_is_found_in_the_cache_gives_the_same_tokens(random_folder: Path, a
 def test_a_cache_that_is_far_too_small_gives_the_same_tokens(
     random_folder: Path, alone: list[Completion], size_bytes: int
 ) -> None:
-    backend = LocalBackend(str(random_folder), max_batch=8, cache_bytes=size_bytes)
+    backend = LocalBackend(str(random_folder), settings=Settings(max_batch=8, cache_bytes=size_bytes))
     for _ in range(2):
         crowd = together(backend, questions(24))
         assert all(alike(one, other) for one, other in zip(alone, crowd, strict=True))
@@ -85,12 +86,12 @@ def test_mixed_requests_of_all_lengths_agree_with_one_at_a_time(random_folder: P
         return [value for values in await asyncio.gather(*map(ask, questions(20))) for value in values]
 
     crowd = asyncio.run(run(LocalBackend(str(random_folder)), 20))
-    single = asyncio.run(run(LocalBackend(str(random_folder), max_batch=1), 1))
+    single = asyncio.run(run(LocalBackend(str(random_folder), settings=Settings(max_batch=1)), 1))
     assert crowd == pytest.approx(single, abs=1e-4)
 
 
 def test_calls_that_come_and_go_at_random_disturb_nobody(random_folder: Path, alone: list[Completion]) -> None:
-    backend = LocalBackend(str(random_folder), max_batch=6, cache_bytes=200_000)
+    backend = LocalBackend(str(random_folder), settings=Settings(max_batch=6, cache_bytes=200_000))
     contexts, chance = questions(24), random.Random(11)
 
     async def call(i: int) -> bool:
