@@ -129,6 +129,9 @@ def test_a_list_is_mapped() -> None:
         ("local:embedded", "locl:embedded", "c.yaml:3:3: there is no backend `locl`; did you mean `local`? there are"),
         ("local:embedded", "embedded", "c.yaml:3:10: `models.draft`: 'embedded/draft' names no model; write BACKEND:W"),
         ("model: embedded/target", "model: x, base_url: y", "c.yaml:4:38: `local` takes no `base_url`; it takes backe"),
+        ("embedded/target", "x, engine: {max_bach: 1}", "`local` takes no `max_bach`"),
+        ("embedded/target", "x, engine: {max_batch: 0}", "`models.target.engine.max_batch` takes at least 1; found 0"),
+        ("embedded/target", "x, engine: {device: tpu}", "`models.target.engine.device` takes auto, cpu or cuda; found"),
         ("{model: target}", "{modle: target}", "c.yaml:10:13: `self_consistency` has no role `modle`; did you mean `m"),
         ("{model: target}", "{model: taget}", "c.yaml:10:20: there is no model `taget`; did you mean `target`?"),
         ("    roles: {model: target}\n", "", "c.yaml:9:10: no model plays `model` for `self_consistency`; write `role"),
@@ -164,6 +167,19 @@ def test_empty_parts_are_refused() -> None:
         load({"version": 1, "models": {"m": "local:x"}, "nodes": {}})
     with pytest.raises(RecipeError, match="`models` takes at least one entry"):
         load({"version": 1, "models": {}, "nodes": {"s": {"use": "direct"}}})
+
+
+def test_an_engine_is_told_more_and_servers_may_be_several() -> None:
+    models = {
+        "one": {"backend": "openai", "model": "m", "base_url": "http://a/v1"},
+        "two": {"backend": "openai", "model": "m", "base_url": ["http://a/v1", "http://b/v1"]},
+        "here": {"backend": "local", "model": "embedded/draft", "engine": {"max_batch": 3}},
+    }
+    nodes = {"solve": {"use": "direct", "roles": {"model": "here"}}}
+    recipe = load({"version": 1, "models": models, "nodes": nodes})
+    assert [recipe.models[name].base_url for name in models] == [("http://a/v1",), ("http://a/v1", "http://b/v1"), ()]
+    assert recipe.models["here"].engine == {"max_batch": 3}
+    assert loads(recipes.dump(recipe)).models == recipe.models
 
 
 def test_a_price_of_its_own_lets_dollars_be_limited() -> None:
