@@ -15,6 +15,9 @@ class BudgetExceeded(HeadgateError):
         self.scope, self.unit, self.asked, self.left = scope, unit, asked, left
         super().__init__(self._sentence())
 
+    def __reduce__(self) -> tuple[type["BudgetExceeded"], tuple[str, str, float, float]]:
+        return type(self), (self.scope, self.unit, self.asked, self.left)
+
     def _sentence(self) -> str:
         if self.unit == "seconds":
             return f"`{self.scope}` is past its deadline; raise `budget.seconds`"

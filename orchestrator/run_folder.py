@@ -9,6 +9,7 @@ A process that dies leaves all that was acknowledged; the next one goes on from 
 """
 
 import difflib
+import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -137,6 +138,7 @@ class RunFolder:
             seed=seed,
             prices=_rows(recipe),
             created=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            traceparent=os.environ.get("TRACEPARENT") or None,
             redacted=self.redact,
         )
         if self.journal_file.exists() and not held(self.journal_file):

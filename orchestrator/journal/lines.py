@@ -40,7 +40,8 @@ class Header:
     """A journal's first line: which run this is, and all that another process needs to go on with it.
 
     recipe: its digest. headgate: the version that wrote it. prices: the rows that priced it, never looked up again.
-    created: ISO 8601, UTC. redacted: whether the text of prompts and answers is left out.
+    created: ISO 8601, UTC. traceparent: the W3C context of what started the run, from the environment. redacted: whether
+    the text of prompts and answers is left out.
     """
 
     run: str
@@ -51,7 +52,6 @@ class Header:
     created: str = ""
     traceparent: str | None = None
     redacted: bool = False
-    settings: Mapping[str, object] = field(default_factory=dict[str, object])
 
 
 def closed(body: bytes, crc: int) -> tuple[bytes, int]:

@@ -1,4 +1,5 @@
 import asyncio
+import pickle
 
 import pytest
 
@@ -542,3 +543,9 @@ async def test_a_deadline_that_passes_while_the_record_is_written_lets_nothing_l
     with pytest.raises(BudgetExceeded, match="deadline"):
         await ledger.reserve(tokens(60), durable=True)
     assert ledger.held["tokens"] == 0
+
+
+def test_a_refusal_keeps_its_figures_in_another_process() -> None:
+    error = BudgetExceeded("run/solve", "tokens", 2048, 120)
+    again = pickle.loads(pickle.dumps(error))
+    assert (str(again), again.scope, again.asked, again.left) == (str(error), "run/solve", 2048, 120)

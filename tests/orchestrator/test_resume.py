@@ -12,6 +12,7 @@ import pytest
 from typer.testing import Result
 
 from headgate import Agent
+from headgate.orchestrator.journal import read
 
 from .conftest import DOUBLE, SUM, furnish, headgate, rows
 
@@ -154,6 +155,13 @@ def test_a_redacted_run_keeps_no_text_and_resumes_by_whole_problems() -> None:
     Path("secret/answers.jsonl").write_text(whole.splitlines(keepends=True)[0], encoding="utf-8")
     assert headgate("resume", "secret", "-q").exit_code == 0
     assert sorted(row["answer"] for row in rows("secret/answers.jsonl")) == ["5", "8"]
+
+
+def test_a_run_keeps_the_trace_context_that_it_was_started_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    header = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    monkeypatch.setenv("TRACEPARENT", header)
+    assert headgate("run", "r.yaml", SUM, "-o", "traced", "-q").exit_code == 0
+    assert read(Path("traced/journal.jsonl")).header.traceparent == header
 
 
 def test_two_writers_are_refused() -> None:

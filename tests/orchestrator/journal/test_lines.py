@@ -114,7 +114,6 @@ def test_a_line_is_one_json_object_that_ends_in_its_checksum() -> None:
         created=TEXT,
         traceparent=st.none() | TEXT,
         redacted=st.booleans(),
-        settings=st.dictionaries(TEXT, VALUES, max_size=2),
     )
 )
 def test_a_header_comes_back_equal(header: Header) -> None:
