@@ -40,8 +40,8 @@ class Header:
     """A journal's first line: which run this is, and all that another process needs to go on with it.
 
     recipe: its digest. headgate: the version that wrote it. prices: the rows that priced it, never looked up again.
-    created: ISO 8601, UTC. traceparent: the W3C context of what started the run, from the environment. redacted: whether
-    the text of prompts and answers is left out.
+    created: ISO 8601, UTC. traceparent: the W3C context of what started the run. redacted: whether the text of prompts
+    and answers is left out.
     """
 
     run: str
