@@ -27,6 +27,7 @@ from .commands.options import (
     KeepGoing,
     Level,
     Models,
+    Otel,
     Out,
     Parallel,
     Question,
@@ -102,6 +103,7 @@ def run(
     redact: Redact = False,
     json: Json = False,
     events: Events = None,
+    otel: Otel = "",
     quiet: Quiet = False,
     compare: Compare = "",
 ) -> None:
@@ -117,6 +119,7 @@ def run(
         quiet=quiet,
         parallel=parallel,
         events=events,
+        otel=otel,
         redact=redact,
         compare=inputs.known_model(chosen, compare),
         workers=workers,
@@ -151,6 +154,7 @@ def resume(
     durability: Durability = Level.group,
     json: Json = False,
     events: Events = None,
+    otel: Otel = "",
     quiet: Quiet = False,
 ) -> None:
     """Go on with a run that was stopped: nothing that was finished is lost or paid for again."""
@@ -161,6 +165,7 @@ def resume(
         quiet=quiet,
         parallel=parallel,
         events=events,
+        otel=otel,
         workers=workers,
         executor=executor.value if executor else None,
     )

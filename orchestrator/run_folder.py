@@ -47,11 +47,12 @@ class RunFolder:
         self.accept_changed_recipe = False
         self.journal: Journal | None = None
         self.past: Past | None = None
+        self._new = f"{time.strftime('%Y%m%d-%H%M%S')}-{token_hex(4)}"
 
     @property
     def id(self) -> str:
-        """The run's own name, the same in every process; "" while its journal is not open."""
-        return self.journal.header.run if self.journal else ""
+        """The run's own name, the same in every process that goes on with it."""
+        return self.journal.header.run if self.journal else self._new
 
     @property
     def began(self) -> bool:
@@ -132,7 +133,7 @@ class RunFolder:
         if lines := [f"{jsonl.line(problem)}\n" for problem in self.problems]:
             (self.path / PROBLEMS).write_text("".join(lines), encoding="utf-8", errors="backslashreplace")
         header = Header(
-            run=f"{time.strftime('%Y%m%d-%H%M%S')}-{token_hex(4)}",
+            run=self._new,
             recipe=digest(written),
             headgate=version(),
             seed=seed,

@@ -71,6 +71,7 @@ Executor = Annotated[
 KeepGoing = Annotated[bool, _option("--keep-going", "-k", None, "Report bad lines, and leave them out.", _BATCH)]
 Json = Annotated[bool, _option("--json", None, None, "The whole answer as JSON; in a batch, a line a problem.")]
 Events = Annotated[Path | None, _option("--events", None, "FILE", "Append every event as JSONL.")]
+Otel = Annotated[str, _option("--otel", None, "URL", "Send spans to this OpenTelemetry collector as they end.")]
 Quiet = Annotated[bool, _option("--quiet", "-q", None, "Only the answer.")]
 Compare = Annotated[
     str, _option("--compare", None, "MODEL", "Solve all again by this model alone, under the same limits.")

@@ -20,6 +20,7 @@ from ..journal import Level
 from ..recipe import Recipe, dump_limits, dump_model, load, price
 from ..recipe.knobs import knobs_of
 from ..run_folder import RunFolder
+from . import tracing
 from .answers import Answers, exit_code
 from .records import EventLog, line, whole
 
@@ -31,7 +32,7 @@ class Settings:
     """How to run: `compare` names a model that solves everything again, alone.
 
     redact: no text of prompts and answers in `events`; a folder that leaves it out decides for itself.
-    workers, executor: who solves; None as the recipe says.
+    workers, executor: who solves; None as the recipe says. otel: the collector that gets each span as it ends.
     """
 
     seed: int = 0
@@ -43,6 +44,7 @@ class Settings:
     compare: str = ""
     workers: int | None = None
     executor: Literal["local", "ray"] | None = None
+    otel: str = ""
 
 
 def one(recipe: Recipe, problem: Problem, settings: Settings, folder: RunFolder | None = None) -> int:
@@ -142,6 +144,9 @@ async def _open(
     for event in folder.before() if folder and not settings.quiet else ():
         console.write(event)
     sinks: list[Sink] = [console, *log]
+    if settings.otel:
+        sinks.append(spans := tracing.live(settings.otel, folder))
+        stack.callback(spans.close)
     agent = Agent(
         recipe,
         seed=settings.seed,

@@ -1,9 +1,11 @@
 """What happened in a run, told from its journal alone: while it goes on, or after."""
 
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...budget.events import Event
 from ..console.console import Console
@@ -11,6 +13,9 @@ from ..errors import RecipeError
 from ..journal import follow, read
 from ..recipe.source import meant
 from ..run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from ..otel import OtelSink
 
 
 def show(path: Path, *, problem: str = "", going: bool = False, json: bool = False) -> None:
@@ -33,17 +38,31 @@ def send(path: Path, endpoint: str, *, content: bool = False) -> int:
     from ..otel import export, spans
 
     found = read(RunFolder.existing(path).journal_file)
-    began = datetime.fromisoformat(found.header.created)
     header = found.header
     made = spans(
         found.events,
         run_id=header.run,
-        epoch_ns=int(began.timestamp() * 1e9),
+        epoch_ns=_began_ns(header.created),
         traceparent=header.traceparent or "",
         content=content,
     )
     export(made, endpoint)
     return len(made)
+
+
+def live(endpoint: str, folder: RunFolder | None) -> "OtelSink":
+    """A sink that sends a run's spans as they end, under the ids that its journal would give. Raises: ExportError."""
+    from ..otel import OtelSink
+
+    header = folder.past.header if folder and folder.past else None
+    inbound = header.traceparent if header else os.environ.get("TRACEPARENT")
+    return OtelSink(
+        endpoint,
+        run_id=folder.id if folder else "",
+        epoch_ns=_began_ns(header.created) if header else None,
+        traceparent=inbound or "",
+        earlier=folder.before() if folder and header else (),
+    )
 
 
 def by_problem(events: Iterable[Event]) -> Iterator[Event]:
@@ -83,3 +102,7 @@ def _only(events: Iterable[Event], problem: str, going: bool) -> Iterator[Event]
             yield event
     if not found and not going:
         raise RecipeError(f"there is no problem `{problem}` in this run", hint=meant(problem, list(filter(None, seen))))
+
+
+def _began_ns(created: str) -> int:
+    return int(datetime.fromisoformat(created).timestamp() * 1e9)

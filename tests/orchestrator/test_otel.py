@@ -24,6 +24,8 @@ from headgate import Agent, Cost, Event
 from headgate.orchestrator.otel import ExportError, OtelSink, export, spans, traceparent
 from headgate.orchestrator.otel.w3c import parse
 
+from .conftest import furnish, headgate
+
 QUESTION = "Tom has 1 apple. Mia has 2 more. How many does Mia have?"
 STEPS = ["Tom=1.", "Mia=Tom+2=3."]
 EPOCH_NS = 1_800_000_000_000_000_000
@@ -636,6 +638,21 @@ def test_a_live_run_sends_what_its_journal_would_give(recipe: Mapping[str, objec
     assert {(s.name, s.span_id) for s in collector.spans()} == {  # type: ignore[attr-defined]
         (s.name, _id(s.context)) for s in rebuilt(ran.events, semconv="genai-main")
     }
+
+
+def test_the_command_line_sends_live_what_the_journal_gives_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TRACEPARENT", INBOUND)
+    furnish()
+    with collecting() as collector:
+        assert headgate("run", "r.yaml", "-i", "p.jsonl", "-o", "x", "-q", "--otel", collector.endpoint).exit_code == 0
+    with collecting() as again:
+        assert headgate("trace", "x", "--otel", again.endpoint).exit_code == 0
+    live, kept = ({(s.name, s.span_id, s.parent_span_id) for s in one.spans()} for one in (collector, again))  # type: ignore[attr-defined]
+    assert live == kept
+    assert len(live) > 10
 
 
 def test_a_live_run_is_exported_by_any_exporter_of_the_sdk(recipe: Mapping[str, object]) -> None:
