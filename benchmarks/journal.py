@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from ..budget.cost import Cost
 from ..budget.events import Trace
@@ -21,12 +22,13 @@ from .results import record
 
 WRITERS = (1, 8, 64, 512)
 BYTES = 1024
+EVENTS = 4  # of a node
 COST = Cost(input=812, cached_input=512, output=120, calls=1, nanodollars=1_230_000, seconds=0.4123)
 ASKED = digest("How many?")
 
 
 class Node:
-    """The five events of one node with one call, as a run tells them."""
+    """The four events of one node with one call, as a run tells them."""
 
     def __init__(self, trace: Trace, text: str) -> None:
         self.trace, self.text = trace, text
@@ -46,21 +48,30 @@ def new(folder: Path, level: Level = "group") -> Journal:
     return Journal.create(path, Header(run="r", recipe="0" * 16, headgate="0"), level)
 
 
-def raw_sync(folder: Path, writes: int = 100) -> float:
-    """Microseconds of the median append and fdatasync of a kilobyte."""
-    times: list[float] = []
+def raw_sync(folder: Path, size: int = BYTES, writes: int = 100) -> float:
+    """Microseconds of the median append and fdatasync of so many bytes."""
+    times, data = list[float](), b"x" * size
     fd = os.open(folder / "raw", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for _ in range(writes):
         began = time.perf_counter()
-        os.write(fd, b"x" * BYTES)
+        os.write(fd, data)
         os.fdatasync(fd)
         times.append((time.perf_counter() - began) * 1e6)
     os.close(fd)
     return statistics.median(times)
 
 
-async def durable(folder: Path, writers: int, events: int) -> tuple[float, float, float]:
-    """Median microseconds from telling an event to its being durable; events a second; events a sync."""
+class Durable(NamedTuple):
+    """Median microseconds from telling an event to its being durable; events a second; events and bytes a sync."""
+
+    us: float
+    a_second: float
+    a_sync: float
+    size: int
+
+
+async def durable(folder: Path, writers: int, events: int) -> Durable:
+    """Writers that each wait for every event of theirs."""
     journal, times = new(folder), list[float]()
     trace, text = Trace(journal), "x" * 600
 
@@ -75,7 +86,8 @@ async def durable(folder: Path, writers: int, events: int) -> tuple[float, float
     await asyncio.gather(*(writer() for _ in range(writers)))
     took = time.perf_counter() - began
     journal.close()
-    return statistics.median(times), len(times) / took, len(times) / journal.commits
+    size = journal.path.stat().st_size // journal.commits
+    return Durable(statistics.median(times), len(times) / took, len(times) / journal.commits, size)
 
 
 def unwaited(folder: Path, level: Level, nodes: int) -> tuple[float, float]:
@@ -87,7 +99,7 @@ def unwaited(folder: Path, level: Level, nodes: int) -> tuple[float, float]:
         node.tell(number)
     own = time.thread_time() - own
     journal.close()
-    return own / nodes / 5 * 1e6, (time.process_time() - all_of_it) / nodes / 5 * 1e6
+    return own / nodes / EVENTS * 1e6, (time.process_time() - all_of_it) / nodes / EVENTS * 1e6
 
 
 def made(folder: Path, nodes: int, text: str) -> Path:
@@ -117,11 +129,13 @@ def commit_rows(folder: Path, rounds: int) -> list[list[object]]:
     rows: list[list[object]] = []
     for writers in WRITERS:
         pairs = [(raw_sync(folder), asyncio.run(durable(folder, writers, 50 * writers))) for _ in range(rounds)]
+        alike = [own.us / raw_sync(folder, own.size) for _, own in pairs]
         name = f"durable event, {writers} writers"
-        rows.append([f"{name}: median us", middle([own[0] for _, own in pairs], 0)])
-        rows.append([f"{name}: times a raw fdatasync", middle([own[0] / raw for raw, own in pairs])])
-        rows.append([f"{name}: events a second", middle([own[1] for _, own in pairs], 0)])
-        rows.append([f"{name}: events a sync", middle([own[2] for _, own in pairs], 1)])
+        rows.append([f"{name}: median us", middle([own.us for _, own in pairs], 0)])
+        rows.append([f"{name}: times a raw fdatasync", middle([own.us / raw for raw, own in pairs])])
+        rows.append([f"{name}: times a raw fdatasync of as many bytes", middle(alike)])
+        rows.append([f"{name}: events a second", middle([own.a_second for _, own in pairs], 0)])
+        rows.append([f"{name}: events a sync", middle([own.a_sync for _, own in pairs], 1)])
     return rows
 
 
@@ -157,7 +171,7 @@ def main() -> None:
         folder = Path(name)
         rows = [*commit_rows(folder, options.rounds), *queue_rows(folder, options.rounds)]
         rows += read_rows(folder, options.rounds, options.nodes)
-    note = "Median (least-most) of the rounds; a raw fdatasync is timed right before each round."
+    note = "Median (least-most) of the rounds; a raw fdatasync, of 1 KiB, is timed right before each round."
     record("journal", "what it costs", ["", "figure"], rows, note)
 
 

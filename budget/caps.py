@@ -68,19 +68,19 @@ class Caps:
     Whoever calls holds the lock of the tree.
     """
 
-    __slots__ = ("by_unit", "gauges", "keeps", "units")
+    __slots__ = ("by_unit", "gauges", "indexed", "keeps", "units")
 
     def __init__(self, gauges: tuple[Gauge, ...], units: Units) -> None:
         self.gauges, self.units = gauges, units
         self.keeps = any(gauge.kept for gauge in gauges)
         self.by_unit = tuple(tuple(gauge for gauge in gauges if gauge.unit == unit) for unit in units.names)
+        self.indexed = tuple((units.index(gauge.unit), gauge) for gauge in gauges)
 
     def fits(self, units: Vector, final: bool) -> bool:
         """Whether so much fits beside all that is held."""
-        for asked, gauges in zip(units, self.by_unit, strict=False):
-            for gauge in gauges:
-                if asked > gauge.free:
-                    return False
+        for index, gauge in self.indexed:
+            if units[index] > gauge.free:
+                return False
         return final or not self.keeps or not self.short(units, final)
 
     def short(self, units: Vector, final: bool, *, held: bool = True) -> Gauge | None:
@@ -100,10 +100,8 @@ class Caps:
 
     def hold(self, units: Vector) -> None:
         """Set so much aside."""
-        for asked, gauges in zip(units, self.by_unit, strict=False):
-            if asked:
-                for gauge in gauges:
-                    gauge.free -= asked
+        for index, gauge in self.indexed:
+            gauge.free -= units[index]
 
     def move(self, held: Vector, used: Vector) -> bool:
         """Use so much of what was held and free the rest; whether more was used than held."""

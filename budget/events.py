@@ -20,6 +20,7 @@
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final, Literal, NamedTuple, Protocol
 
 from .cost import Cost
@@ -80,6 +81,9 @@ class Event(NamedTuple):
         return head | {"t": round(self.t, 6), "cost": cost, "payload": dict(self.payload)}
 
 
+_event: Final = partial(tuple.__new__, Event)  # in half the time
+
+
 class Sink(Protocol):
     """A consumer of events; one that fails fails the run, so a viewer catches its own errors.
 
@@ -89,7 +93,7 @@ class Sink(Protocol):
     streaming: bool
 
     def write(self, event: Event) -> None:
-        """Take one event; must not block."""
+        """Take one event, never two at once; must not block."""
         ...
 
     async def flush(self) -> None:
@@ -140,12 +144,11 @@ class Trace:
         if not self.sinks:
             return 0
         with self._lock:
-            self._last += 1
-            t = self._clock() - self._began
-            event = Event(self._last, parent, path, kind, t, cost, payload)
+            self._last = id = self._last + 1
+            event = _event((id, parent, path, kind, self._clock() - self._began, cost, payload, VERSION))
             for sink in self.sinks:
                 sink.write(event)
-            return event.id
+            return id
 
     async def flush(self) -> None:
         """Return once every sink has made durable what it was told."""

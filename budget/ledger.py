@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from threading import RLock
 
-from .bill import Bill
+from .bill import Bill, entry
 from .caps import Caps, Gauge, Units, Vector
 from .cost import Cost, Limits
 from .errors import BudgetExceeded
@@ -147,9 +147,8 @@ class Ledger:
         """Move what was spent from one purpose to another, such as from think to wasted; no total changes."""
         self._trace.emit("rebook", self.path, cost=cost, role=role, was=was, now=now)
         with self.tree.lock:
-            for bill in self._bills:
-                bill.put((role, was), _NOTHING - cost)
-                bill.put((role, now), cost)
+            self.bill_to(role, was, _NOTHING - cost)
+            self.bill_to(role, now, cost)
 
     async def reserve(
         self, bound: Bound, *, role: str = "", purpose: str = "", final: bool = False, durable: bool = False
@@ -167,8 +166,10 @@ class Ledger:
             self._trace.tell("refuse", self.path, None, None, {"role": role, "purpose": purpose, **told})
             raise
         hold.role, hold.purpose = role, purpose
-        if self._trace.sinks or durable:
-            await self._record(hold, final, durable)
+        if self._trace.sinks:
+            self._record(hold)
+        if durable:
+            await self._endure(hold, final)
         return hold
 
     def charge(self, hold: Hold, actual: Cost | None, payload: Mapping[str, object]) -> Cost:
@@ -219,9 +220,9 @@ class Ledger:
 
     def bill_to(self, role: str, purpose: str, cost: Cost) -> None:
         """Put a cost on the bills from here up; whoever calls holds the lock and has moved the units."""
-        key = role, purpose
+        spent = entry(role, purpose, cost)
         for bill in self._bills:
-            bill.put(key, cost)
+            bill.put(spent)
 
     # -- admission --------------------------------------------------------------------------------------------
 
@@ -303,26 +304,25 @@ class Ledger:
     def _restore(self, earlier: Spent) -> None:
         with self.tree.lock:
             for key, cost in earlier.bill.items():
-                self._bill.put(key, cost)
+                self._bill.put(entry(*key, cost))
 
     # -- what is told -----------------------------------------------------------------------------------------
 
-    async def _record(self, hold: Hold, final: bool, durable: bool) -> None:
-        """Tell of a hold, and wait until that is durable; a hold that cannot be recorded goes back."""
+    def _record(self, hold: Hold) -> None:
+        """Tell of a hold; one that cannot be recorded goes back."""
+        told = {"role": hold.role, "purpose": hold.purpose, "tokens": hold.tokens, "shrunk": hold.shrunk}
         try:
-            hold.id = self._trace.emit(
-                "reserve",
-                self.path,
-                cost=hold.bound,
-                role=hold.role,
-                purpose=hold.purpose,
-                tokens=hold.tokens,
-                shrunk=hold.shrunk,
-            )
-            if durable:
-                await self._trace.flush()
-                if expired := self.expired(final):
-                    raise expired
+            hold.id = self._trace.tell("reserve", self.path, None, hold.bound, told)
+        except BaseException:
+            hold.release()
+            raise
+
+    async def _endure(self, hold: Hold, final: bool) -> None:
+        """Wait until the record of a hold is durable; one whose is not goes back."""
+        try:
+            await self._trace.flush()
+            if expired := self.expired(final):
+                raise expired
         except BaseException:
             hold.release()
             raise

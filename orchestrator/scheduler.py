@@ -204,7 +204,7 @@ class _Walk:
         items = self._questions(node) if node.map else []
         told = live and not (items and all(_kept(run, index, item) for index, item in enumerate(items)))
         if told:
-            run.tell("node_start", strategy=node.strategy_name, roles=dict(node.roles))
+            run.trace.tell("node_start", run.path, None, None, _introduced(node))
         asked = None if node.map else self._ask(node)
         if asked is None:
             answer = await self._each(vertex, run, items)
@@ -290,6 +290,11 @@ class _Walk:
                 text="", status="failed" if lost else "abstained", reason=lost[0] if lost else "no output ran"
             )
         return min(ran, key=lambda answer: (order.index(answer.status), not answer.text))
+
+
+def _introduced(node: Node) -> dict[str, object]:
+    """What a node's first event says."""
+    return {"strategy": node.strategy_name, "roles": dict(node.roles)}
 
 
 def _kept(run: Run, index: int, item: Problem) -> bool:

@@ -175,7 +175,7 @@ class Run:
         """Emit an event at this place."""
         if self.trace.live:
             path = f"{self.path}/{at}" if at and self.path else at or self.path
-            self.trace.emit(kind, path, parent=None, cost=cost, **payload)
+            self.trace.tell(kind, path, None, cost, payload)
 
     async def gather(self, work: Iterable[Awaitable[Item]]) -> list[Item]:
         """All results in order; the first failure cancels the rest and is raised as itself, not as a group."""
@@ -220,8 +220,14 @@ class Run:
     def acknowledge(self, kind: Literal["answer", "node_end"], problem: Problem, answer: Answer) -> None:
         """Tell an answer whole: where that is kept, a later process of this run gives it again."""
         if self.trace.live:
-            told = {"asked": digest(problem.text), "status": answer.status, "text": answer.text}
-            self.trace.tell(kind, self.path, None, answer.cost, {**told, "reason": answer.reason, "result": answer})
+            told: dict[str, object] = {
+                "asked": digest(problem.text),
+                "status": answer.status,
+                "text": answer.text,
+                "reason": answer.reason,
+                "result": answer,
+            }
+            self.trace.tell(kind, self.path, None, answer.cost, told)
 
 
 @functools.lru_cache(maxsize=1024)  # the nodes of a problem mostly ask the same
@@ -238,7 +244,7 @@ def billed(answer: Answer, scope: Ledger) -> Answer:
     roles: dict[str, Cost] = {}
     for (role, _), cost in bill.items():
         roles[role] = roles[role] + cost if role in roles else cost
-    first, *others = roles.values() if roles else (_NOTHING,)
+    costs = list(roles.values()) or [_NOTHING]
     # by name and not by `replace`, which takes three times as long
     return Answer(
         text=answer.text,
@@ -247,7 +253,7 @@ def billed(answer: Answer, scope: Ledger) -> Answer:
         steps=answer.steps,
         candidates=answer.candidates,
         completion=answer.completion,
-        cost=sum(others, first) if others else first,
+        cost=sum(costs[1:], costs[0]) if len(costs) > 1 else costs[0],
         cost_by_role=roles,
         bill=bill,
     )

@@ -2,8 +2,8 @@
 
 `,"crc":"xxxxxxxx"}` ends every line: CRC-32 of all bytes of the line before it, begun from the CRC of the line before,
 so that a line that was changed, lost, repeated or moved does not pass, and what passes is what was written, from its
-beginning. A cost is written without its zeros. A payload may hold anything: what JSON has no word for is written as
-`str` gives it, numbers that are none as null, control characters escaped.
+beginning. A time is written to the microsecond, a cost without its zeros. A payload may hold anything: what JSON has no
+word for is written as `str` gives it, numbers that are none as null, control characters escaped.
 """
 
 import json
@@ -25,12 +25,14 @@ from ...budget.events import Event
 from ..errors import JournalError
 
 FORMAT: Final = 1
-END: Final = len(',"crc":"00000000"}\n')
+CLOSED: Final = b'%b,"crc":"%08x"}\n'
+END: Final = len(CLOSED % (b"", 0))
 _DEEP: Final = 100
+_EVENT: Final = b'{"v":%d,"id":%d,"parent":%b,"path":%b,"kind":"%b","t":%.6f,"cost":%b,"payload":%b}'
 _UNITS: Final = tuple(Cost.__dataclass_fields__)
 _figures: Final = attrgetter(*_UNITS)
 _key: Final = attrgetter(*(unit for unit in _UNITS if unit != "tool_calls"))
-_bodies: Final[dict[tuple[float, ...], str]] = {}
+_bodies: Final[dict[tuple[float, ...], bytes]] = {}
 _REMEMBERED: Final = 1024
 _CONTROL: Final = re.compile(rb"\x7f|\xc2[\x80-\x9f]")  # DEL and C1: legal in JSON, not on a terminal
 
@@ -58,7 +60,7 @@ def closed(body: bytes, crc: int) -> tuple[bytes, int]:
     """A line from its JSON object, and its CRC, which the next line goes on from."""
     body = body[:-1]
     crc = zlib.crc32(body, crc)
-    return b'%b,"crc":"%08x"}\n' % (body, crc), crc
+    return CLOSED % (body, crc), crc
 
 
 def checked(line: bytes, crc: int) -> int | None:
@@ -115,15 +117,19 @@ def header_of(line: bytes, path: Path) -> Header:
 def event_body(event: Event, payload: Mapping[str, object], result: bytes = b"") -> bytes:
     """An event's object, shaped as `Event.as_dict` has it; `result` is JSON that becomes the last of its payload."""
     id, parent, path, kind, t, cost, _, version = event
-    above = "null" if parent is None else parent
-    head = (
-        f'{{"v":{version},"id":{id},"parent":{above},"path":{encode_basestring_ascii(path)},'
-        f'"kind":"{kind}","t":{t!r},"cost":{_cost_body(cost)},"payload":'
-    )
     told = encoded(payload)
     if result:
         told = b'%b%b"result":%b}' % (told[:-1], b"," if payload else b"", result)
-    return b"%b%b}" % (head.encode(), told)
+    return _EVENT % (
+        version,
+        id,
+        b"null" if parent is None else b"%d" % parent,
+        encode_basestring_ascii(path).encode(),
+        kind.encode(),
+        t,
+        b"null" if cost is None else _cost_body(cost),
+        told,
+    )
 
 
 def event_of(line: bytes) -> Event:
@@ -142,18 +148,16 @@ def event_of(line: bytes) -> Event:
     )
 
 
-def _cost_body(cost: Cost | None) -> str:
+def _cost_body(cost: Cost) -> bytes:
     """Remembered, since most calls of a run reserve the same and many cost the same."""
-    if cost is None:
-        return "null"
     if cost.tool_calls:
-        return encoded(cost_values(cost)).decode()
+        return encoded(cost_values(cost))
     key = _key(cost)
     body = _bodies.get(key)
     if body is None:
         if len(_bodies) >= _REMEMBERED:
             _bodies.clear()
-        body = _bodies[key] = encoded(cost_values(cost)).decode()
+        body = _bodies[key] = encoded(cost_values(cost))
     return body
 
 

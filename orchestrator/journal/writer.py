@@ -1,10 +1,13 @@
 """Writes a run's journal: whoever tells an event queues its line; one thread writes and syncs all that waits.
 
 Group commit: while one sync is under way, others queue, and the next one serves them all, however many event loops and
-threads they wait in. Lines are encoded where they are told: another thread would have to wait for the same interpreter,
-and would read everything from another core's cache. With nobody waiting the thread lingers, and a chain of quick nodes
-costs one wake in ten milliseconds. After a failed write or sync nothing more is written: what the kernel still has of
-the file cannot be known.
+threads they wait in. Lines are encoded and closed where they are told: another thread would have to wait for the same
+interpreter, and would read everything from another core's cache. With nobody waiting the thread lingers, and a chain of
+quick nodes costs one wake in ten milliseconds. After a failed write or sync nothing more is written: what the kernel
+still has of the file cannot be known.
+
+An interrupt may come anywhere while a line is told. What must happen together there, a checksum and its line, a mark
+and what it stands for, is written side by side with no call between, so that the interpreter looks for none.
 """
 
 import asyncio
@@ -15,7 +18,9 @@ import weakref
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, Literal, NamedTuple, Self
+from queue import SimpleQueue
+from typing import Final, Literal, NamedTuple, Self, TypeVar
+from zlib import crc32
 
 from ...budget.events import Event
 from ...strategies.base import Answer
@@ -23,24 +28,18 @@ from ..errors import JournalError
 from .answers import pack_end, pack_rest
 from .blobs import Blobs, blob_name
 from .disk import closed_on_error, refused, sync, sync_folder, write
-from .lines import Header, closed, encoded, event_body, header_body
+from .lines import CLOSED, Header, closed, encoded, event_body, header_body
 from .lock import lock
 from .past import Past, gather
 from .reader import Scan
 from .redaction import redacted
 
 Level = Literal["off", "group", "strict"]
+Item = TypeVar("Item")
 
 LINGER_S: Final = 0.01
 INLINE_BYTES: Final = 8192
 _AT_EXIT_S: Final = 5.0
-
-
-class _Line(NamedTuple):
-    """An event's object; blob: a result that is too long for it, kept beside the journal."""
-
-    body: bytes
-    blob: bytes | None = None
 
 
 class _Waiter(NamedTuple):
@@ -60,10 +59,10 @@ class Journal:
     def __init__(self, path: Path, header: Header, level: Level, fd: int, crc: int) -> None:
         self.path, self.header, self.level, self.commits = path, header, level, 0
         self._fd, self._crc = fd, crc
-        self._blobs = Blobs(path, durable=level != "off")
-        self._queue: list[_Line | _Waiter] = []
+        self._blobs, self._redacted = Blobs(path, durable=level != "off"), header.redacted
+        self._lines, self._long, self._waiters = list[bytes](), list[bytes](), list[_Waiter]()
         self._awake, self._closed = True, False
-        self._wake, self._urgent = threading.Event(), threading.Event()
+        self._wake, self._urgent = SimpleQueue[None](), threading.Event()
         self._failure: BaseException | None = None
         # a daemon, so that a program that forgets to close still ends
         self._thread = threading.Thread(target=self._work, name="headgate journal", daemon=True)
@@ -109,20 +108,25 @@ class Journal:
             return
         if self._failure or self._closed:
             raise self._refusal()
-        self._queue.append(self._line(event))
+        payload = redacted(event.payload) if self._redacted else event.payload
+        body = (self._with_result(event, payload) if "result" in payload else event_body(event, payload))[:-1]
+        crc = crc32(body, self._crc)
+        line = CLOSED % (body, crc)
+        self._crc = crc
+        self._lines.append(line)
         if not self._awake:
             self._awake = True
-            self._wake.set()
+            self._wake.put(None)
 
     async def flush(self) -> None:
         """Return once everything written before is as durable as the level makes it. Raises: JournalError."""
         if self._failure or self._closed:
             raise self._refusal()
-        if not self._awake and not self._queue:
+        if not self._awake and not self._lines:
             return  # the thread sleeps only when all it ever got is committed
         loop = asyncio.get_running_loop()
         future = loop.create_future()
-        self._queue.append(_Waiter(loop, future))
+        self._waiters.append(_Waiter(loop, future))
         self._hurry()
         await future
 
@@ -151,63 +155,55 @@ class Journal:
             self._urgent.set()
         if not self._awake:
             self._awake = True
-            self._wake.set()
+            self._wake.put(None)
 
     def _work(self) -> None:
         """The thread: sleep while there is nothing, linger while nobody waits, commit all that has queued."""
         while True:
-            if not self._queue:
+            if not (self._lines or self._waiters):
                 self._awake = False
-                if not self._queue:  # again, for what came before `_awake` fell
+                if not (self._lines or self._waiters):  # again, for what came before `_awake` fell
                     if self._closed:
                         return
-                    self._wake.wait()
-                self._wake.clear()
+                    self._wake.get()
                 self._awake = True
             self._urgent.wait(LINGER_S)
             self._urgent.clear()
-            batch = self._queue[:]
-            del self._queue[: len(batch)]
-            if self._failure is None:
-                self._commit([item for item in batch if isinstance(item, _Line)])
-            self._tell(item for item in batch if isinstance(item, _Waiter))
+            # in this order: who waits has told its lines before, and a line comes after its blob
+            waiters, lines, long = _taken(self._waiters), _taken(self._lines), _taken(self._long)
+            if lines and self._failure is None:
+                self._commit(lines, long)
+            self._tell(waiters)
 
-    def _commit(self, lines: list[_Line]) -> None:
-        if not lines:
-            return
+    def _commit(self, lines: list[bytes], long: list[bytes]) -> None:
         try:
-            data = b"".join([self._close(line) for line in lines])
+            for blob in long:
+                self._blobs.put(blob)
             self._blobs.sync()  # a line never names a blob that a crash could lose
-            write(self._fd, data)
+            write(self._fd, b"".join(lines))
             if self.level != "off":
                 sync(self._fd)
         except BaseException as error:  # whatever it is, those who wait must hear of it
             self._failure = error
         self.commits += 1
 
-    def _close(self, line: _Line) -> bytes:
-        """A line with its checksum, after its blob is written."""
-        if line.blob:
-            self._blobs.put(line.blob)
-        closed_line, self._crc = closed(line.body, self._crc)
-        return closed_line
-
-    def _line(self, event: Event) -> _Line:
-        payload = redacted(event.payload) if self.header.redacted else event.payload
-        result = payload.get("result")
+    def _with_result(self, event: Event, payload: Mapping[str, object]) -> bytes:
+        """The object of an event that carries an answer; one that is too long goes into a blob."""
+        beside = dict(payload)
+        result = beside.pop("result")
         if not isinstance(result, Answer):
-            return _Line(event_body(event, payload))
-        beside = {name: value for name, value in payload.items() if name != "result"}
+            return event_body(event, payload)
         # what a node spent stands in the settles at and below its path
-        end, more = pack_end(result), pack_rest(result, bill=event.kind == "problem_end")
+        more = pack_rest(result, bill=event.kind == "problem_end")
         rest = encoded(more) if more else b"{}"
         if len(rest) + len(result.text) + len(result.reason) > INLINE_BYTES:
-            whole = _joined(end, rest)
-            return _Line(event_body(event, beside, encoded({"blob": blob_name(whole), "bytes": len(whole)})), whole)
-        told = beside.get("text", beside.get("answer"))
-        said = {"text": told, "status": beside.get("status"), "reason": beside.get("reason")}
+            self._long.append(whole := _joined(pack_end(result), rest))
+            return event_body(event, beside, encoded({"blob": blob_name(whole), "bytes": len(whole)}))
         # what the event says beside it is not said again
-        return _Line(event_body(event, beside, rest if said == end else _joined(end, rest)))
+        said = beside.get("text", beside.get("answer")), beside.get("status"), beside.get("reason")
+        if said != (result.text, result.status, result.reason):
+            rest = _joined(pack_end(result), rest)
+        return event_body(event, beside, rest)
 
     def _tell(self, waiters: Iterable[_Waiter]) -> None:
         """Wake those who wait, one call into each event loop."""
@@ -251,6 +247,13 @@ def _mend(fd: int, path: Path, scan: Scan) -> None:
         os.ftruncate(fd, scan.good)
     os.fsync(fd)
     Blobs(path).clear_drafts()
+
+
+def _taken(queue: list[Item]) -> list[Item]:
+    """All that stands in a queue, which others go on to fill."""
+    items = queue[:]
+    del queue[: len(items)]
+    return items
 
 
 def _joined(end: Mapping[str, object], rest: bytes) -> bytes:

@@ -40,7 +40,7 @@ EVENTS = st.builds(
     parent=st.none() | st.integers(1),
     path=TEXT,
     kind=st.sampled_from(get_args(Kind)),
-    t=st.floats(0, 1e9),
+    t=st.floats(0, 1e9).map(lambda t: round(t, 6)),
     cost=st.none() | COSTS,
     payload=st.dictionaries(TEXT, VALUES, max_size=4),
 )

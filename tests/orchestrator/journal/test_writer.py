@@ -2,9 +2,11 @@ import asyncio
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -189,6 +191,28 @@ async def test_a_closed_journal_says_so_and_closes_again(begin: Begin) -> None:
         trace.emit("note", "", text="x")
     with pytest.raises(JournalError, match="is closed"):
         await trace.flush()
+
+
+def test_an_interrupt_while_an_event_is_told_harms_no_other(begin: Begin, path: Path) -> None:
+    journal, trace = begin()
+    told: set[int] = set()
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        for number in range(300):
+            if number % 30 == 0:
+                time.sleep(0.03)  # as the writing thread does by then
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 0.00002 * (1 + number % 13))
+                while True:
+                    told.add(trace.emit("note", "", text="x"))
+            except KeyboardInterrupt:
+                continue
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    journal.close()
+    ids = [event.id for event in read(path).events]
+    assert ids == sorted(set(ids))
+    assert told <= set(ids) and len(told) > 100
 
 
 def test_a_program_that_forgets_to_close_ends_and_loses_nothing(path: Path) -> None:
