@@ -14,7 +14,7 @@ Role = Literal["system", "user", "assistant", "tool"]
 Part = Literal["text", "think", "answer"]  # think and answer are the two halves of a reasoning model's turn
 Stop = Literal["delimiter", "think_end", "eos", "length", "budget", "entropy", "callback", "cancelled"]
 Exactness = Literal["exact", "lower_bound", "none"]
-OPERATIONS: Final = ("generate", "stop_above", "peek", "score", "embed", "reward", "hogwild")
+OPERATIONS: Final = ("generate", "continue", "stop_above", "peek", "score", "embed", "reward", "hogwild")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,9 +161,10 @@ class Rewards:
 class Capabilities:
     """What a backend, as configured, can do.
 
-    operations: of `OPERATIONS`; without "stop_above" no `Sampling.stop_above` may be asked for. external: it outlives
-    this process or charges for it, so that a reservation must be durable first. cancel: what a cancelled call costs.
-    parallel: calls that it gains from having in flight together.
+    operations: of `OPERATIONS`; without "continue" a turn that has begun is not gone on with, without "stop_above" no
+    `Sampling.stop_above` may be asked for. external: it outlives this process or charges for it, so that a reservation
+    must be durable first. cancel: what a cancelled call costs. parallel: calls that it gains from having in flight
+    together. reread: prompt tokens that each sample of a call but the first may read again.
     """
 
     operations: frozenset[str]
@@ -174,6 +175,7 @@ class Capabilities:
     cancel: Literal["bill_partial", "bill_full", "drain", "unknown"] = "unknown"
     parallel: int = 1
     min_useful: int = 1
+    reread: int = 0
 
 
 class Backend(Protocol):

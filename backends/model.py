@@ -97,8 +97,9 @@ class Model:
         self, context: Context, continuation: Piece, *, purpose: str = "score", final: bool = False
     ) -> Likelihood:
         """Log-probabilities of a continuation. Raises: BudgetExceeded, BackendError."""
+        written = int(self.backend.capabilities.external)  # a server writes a token to score the others
         scored = await self._metered(
-            self._bound(context.append(continuation), 0, 1, fixed=True),
+            self._bound(context.append(continuation), written, 1, fixed=True),
             lambda _: self.backend.score(context, continuation),
             lambda likelihood: likelihood.usage,
             purpose,
@@ -127,9 +128,11 @@ class Model:
             )
         most = min(most, room)
 
+        read = prompt + (n - 1) * min(prompt, can.reread)
+
         def cost(tokens: int) -> Cost:
-            nanodollars = self.price.worst(prompt, tokens * n) if self.price else 0
-            return Cost(input=prompt, output=tokens * n, calls=1, nanodollars=nanodollars)
+            nanodollars = self.price.worst(read, tokens * n) if self.price else 0
+            return Cost(input=read, output=tokens * n, calls=1, nanodollars=nanodollars)
 
         return Bound(cost=cost, most=most, least=most if fixed else min(most, can.min_useful))
 

@@ -45,7 +45,7 @@ class ModelSpec:
 
         The tables of hosted models say nothing of what runs in this process or on a server of one's own.
         """
-        look = ours if self.base_url or self.backend in ("local", "scripted") else find
+        look = ours if self.base_url or self.backend in ("local", "vllm", "scripted") else find
         return self.price or look(self.model) or look(f"{self.backend}/{self.model}")
 
 

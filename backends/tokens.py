@@ -29,6 +29,7 @@ class Tokens:
         for token, spelling in enumerate(self.bytes):
             self._spelled.setdefault(spelling, []).append(token)
         self.frame = lru_cache(maxsize=256)(self._frame)
+        self.calm = lru_cache(maxsize=64)(self._calm)
 
     def prompt(self, dialect: Dialect, context: Context) -> list[int]:
         """The context's ids: frames from the dialect, pieces as they were sampled or first encoded."""
@@ -61,6 +62,15 @@ class Tokens:
             if lead < 0x80:
                 return b""
         return b""
+
+    def _calm(self, endings: tuple[bytes, ...], ends: frozenset[int]) -> bytes:
+        """For each token 1 if it can neither complete one of these endings nor end a turn: most need no second look."""
+        last = {ending[-1] for ending in endings}
+        table = bytearray(last.isdisjoint(spelling) for spelling in self.bytes)
+        for token in ends:
+            if token < len(table):
+                table[token] = 0
+        return bytes(table)
 
     def _frame(self, text: str) -> tuple[int, ...]:
         return tuple(self.encode(text))

@@ -46,14 +46,17 @@ class Writing:
         self._tokens, self._ends = tokens, ends
         self._think_end = think_end.encode()
         self._stops = [text.encode() for text in sampling.stop if text]
-        self._reach = max(map(len, [self._think_end, *self._stops, b" "])) - 1
-        self._bytes = bytearray()
+        endings = (*self._stops, *([self._think_end] if think_end else []))
+        self._calm = tokens.calm(endings, frozenset(ends))
+        self._reach = max(map(len, [*endings, b" "])) - 1
+        self._bytes, self._spelled = bytearray(), 0  # of the first so many ids
         self._prefix = tokens.unfinished(ids)
         self._stream = _decoder(self._prefix)
 
     @property
     def text(self) -> str:
         """What was written; the first bytes of a character wait for the completion that has the others."""
+        self._spell()
         return _decoder(self._prefix).decode(bytes(self._bytes))
 
     @property
@@ -63,18 +66,29 @@ class Writing:
 
     def take(self, pick: Pick) -> Token | None:
         """Go on by one token, or end before it; returns the token as a follower sees it, None where there is none."""
-        if self.sampling.stop_above is not None and pick.entropy > self.sampling.stop_above:
-            self.end("entropy")
-            return None
-        self.output += 1
-        if pick.token in self._ends:
-            self.end("eos")
-            return None
-        self._write(pick)
-        if self.over and self.stop == "think_end":
+        if not self.go(*pick) or self.stop == "think_end":
             return None
         text = self._stream.decode(self._tokens.bytes[pick.token])
         return Token(text=text, id=pick.token, logprob=pick.logprob)
+
+    def go(self, token: int, logprob: float, entropy: float) -> bool:
+        """The same for who follows nothing; false where it ended before the token."""
+        if self.sampling.stop_above is not None and entropy > self.sampling.stop_above:
+            self.end("entropy")
+            return False
+        self.output += 1
+        calm = self._calm[token]
+        if not calm and token in self._ends:
+            self.end("eos")
+            return False
+        self.ids.append(token)
+        self.logprobs.append(logprob)
+        self.entropies.append(entropy)
+        if not calm:
+            self._look(len(self._tokens.bytes[token]))
+        if len(self.ids) >= self.room and not self.over:
+            self.end("length")
+        return True
 
     def end(self, stop: Stop) -> None:
         """Nothing more is written."""
@@ -93,20 +107,21 @@ class Writing:
             exactness=exactness,
         )
 
-    def _write(self, pick: Pick) -> None:
-        self.ids.append(pick.token)
-        self.logprobs.append(pick.logprob)
-        self.entropies.append(pick.entropy)
-        spelling = self._tokens.bytes[pick.token]
-        self._bytes += spelling
-        tail = bytes(self._bytes[-len(spelling) - self._reach or None :])
+    def _look(self, size: int) -> None:
+        """Whether the last token, of so many bytes, completed something."""
+        self._spell()
+        tail = bytes(self._bytes[-size - self._reach or None :])
         if self._think_end and self._think_end in tail:
             self._cut(self._bytes.index(self._think_end))
             self.end("think_end")
         elif any(text in tail for text in self._stops):
             self.end("delimiter")
-        elif len(self.ids) >= self.room:
-            self.end("length")
+
+    def _spell(self) -> None:
+        """Catch up with the ids."""
+        for token in self.ids[self._spelled :]:
+            self._bytes += self._tokens.bytes[token]
+        self._spelled = len(self.ids)
 
     def _cut(self, size: int) -> None:
         """Keep the first `size` bytes; a token that straddles their end is spelled again."""
@@ -116,6 +131,7 @@ class Writing:
             whole += 1
         rest = bytes(self._bytes[kept:size]).decode("utf-8", "ignore")
         self.ids[whole:] = self._tokens.encode(rest)
+        self._spelled = len(self.ids)
         del self._bytes[size:], self.logprobs[len(self.ids) :], self.entropies[len(self.ids) :]
 
 

@@ -41,6 +41,7 @@ from .commands.options import (
 
 if TYPE_CHECKING:
     from .commands.running import Settings
+    from .recipe import Recipe
     from .run_folder import RunFolder
 
 INTERRUPTED: Final = 130
@@ -109,10 +110,9 @@ def run(
 ) -> None:
     """Answer one question, or solve a file of problems."""
     from .commands import inputs, running
-    from .recipe import load, override
     from .run_folder import RunFolder
 
-    chosen = override(load(recipe), models=model or (), budget=budget, total=budget_total, settings=settings or ())
+    chosen = _chosen(recipe, model, budget, budget_total, settings)
     how = running.Settings(
         seed=seed,
         json=json,
@@ -238,9 +238,9 @@ def check(
 ) -> None:
     """Say whether a recipe is right, without spending anything."""
     from .commands import listing
-    from .recipe import check_capabilities, graph, load, open_backends, override
+    from .recipe import check_capabilities, graph, open_backends
 
-    chosen = override(load(recipe), models=model or (), budget=budget, total=budget_total, settings=settings or ())
+    chosen = _chosen(recipe, model, budget, budget_total, settings)
     if load_models:
         check_capabilities(graph(chosen), open_backends(chosen))
     typer.echo(listing.found(chosen))
@@ -257,9 +257,9 @@ def show(
 ) -> None:
     """Draw a recipe: models, limits, and its graph of strategies."""
     from .commands import listing
-    from .recipe import dump, load, override
+    from .recipe import dump
 
-    chosen = override(load(recipe), models=model or (), budget=budget, total=budget_total, settings=settings or ())
+    chosen = _chosen(recipe, model, budget, budget_total, settings)
     if yaml:
         typer.echo(dump(chosen), nl=False)
     else:
@@ -344,6 +344,13 @@ def main() -> None:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     app(prog_name="headgate")
+
+
+def _chosen(recipe: str, models: list[str] | None, budget: str, total: str, settings: list[str] | None) -> "Recipe":
+    """The recipe with what the options say."""
+    from .recipe import load, override
+
+    return override(load(recipe), models=models or (), budget=budget, total=total, settings=settings or ())
 
 
 def _print(renderable: object) -> None:

@@ -71,7 +71,7 @@ async def spec_reason(
 def needs(*, score: Signal = "expected", **_: Any) -> dict[str, set[str]]:
     """What each role must be able to do, by the signal."""
     reading = {"expected": {"peek"}, "greedy": {"peek"}, "min_logprob": {"score"}, "mean_logprob": {"score"}}
-    return {"draft": {"generate"}, "target": {"generate"} | reading.get(score, set())}
+    return {"draft": {"generate", "continue"}, "target": {"generate", "continue"} | reading.get(score, set())}
 
 
 def verifier(run: Run, score: Signal) -> StepVerifier:

@@ -1,4 +1,4 @@
-"""Qwen3 checkpoints inside this process: every operation exact, every token billed as it was computed.
+"""Decoders inside this process: every operation exact, every token billed as it was computed.
 
 What was read or written before is kept, and found again by its tokens: continuing a context, judging it and taking the
 judgement back cost only the tokens that are new. Results do not depend on who else is in the batch, but for rounding.
@@ -7,6 +7,7 @@ judgement back cost only the tokens that are new. Results do not depend on who e
 import asyncio
 import weakref
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Final
 
 import torch
@@ -18,12 +19,15 @@ from ..dialect import Dialect
 from ..errors import Cancelled, ContextTooLong, NotAModel
 from ..follower import Follower
 from ..writing import Writing
+from .decoder import Decoder, Lean
 from .engine import Engine
 from .jobs import Generation, Job, Peek, Score
-from .qwen3 import Qwen3
 from .settings import Settings
+from .shape import shape_of
 
-_PRECISIONS: Final = {"float32": torch.float32, "float64": torch.float64}
+_PRECISIONS: Final[dict[str, torch.dtype]] = {
+    name: getattr(torch, name) for name in ("float32", "bfloat16", "float16", "float64")
+}
 _DEFAULT: Final = Settings()
 
 
@@ -45,13 +49,15 @@ class LocalBackend:
         self.where = where
         self.dialect = dialect or checkpoint.dialect()
         place = _place(where, settings.device)
-        model = reading(where, "the weights", lambda: _qwen3(checkpoint)).to(place, _precision(dtype))
+        precision = _precision(dtype)
+        model = reading(where, "the weights", lambda: _decoder(checkpoint, place, precision))
         self._ends = checkpoint.ends(self.dialect)
         self._tokens = checkpoint.tokens
-        self._engine = Engine(model, place, max_batch=settings.max_batch, cache_bytes=settings.cache_bytes)
+        sizes = {"cache_bytes": settings.cache_bytes, "batch_bytes": settings.batch_bytes}
+        self._engine = Engine(model, max_batch=settings.max_batch, **sizes)
         self.capabilities = Capabilities(
-            operations=frozenset({"generate", "stop_above", "peek", "score"}),
-            max_context=model.config.max_position_embeddings,
+            operations=frozenset({"generate", "continue", "stop_above", "peek", "score"}),
+            max_context=min(model.positions, self._engine.most // 2),
             entropy="exact",
             cancel="bill_partial",
             parallel=settings.max_batch,
@@ -105,35 +111,59 @@ class LocalBackend:
         most = self.capabilities.max_context
         if len(ids) + more > most:
             asked = f"{len(ids)} tokens" + (f" and {more} to score" if more else "")
-            hint = "shorten the context, or take a model with a longer one"
-            raise ContextTooLong(f"the prompt has {asked}, the context of `{self.where}` holds {most}", hint=hint)
+            memory = most < self._engine.model.positions
+            other = "raise engine.batch_bytes" if memory else "take a model with a longer one"
+            said = f"the prompt has {asked}, the context of `{self.where}` holds {most}"
+            raise ContextTooLong(said, hint=f"shorten the context, or {other}")
         return ids
 
     async def _finish(self, jobs: Iterable[Job]) -> None:
         """Hand over and wait; a cancelled call waits for the step in progress, and then knows its bill."""
-        submitted = list(jobs)
-        for job in submitted:
+        call, cancelled = _Call(list(jobs)), False
+        for job in call.jobs:
             self._engine.submit(job)
-        waiting = {asyncio.wrap_future(job.future) for job in submitted}
-        cancelled = failed = False
-        while waiting:
+        while call.left:
             try:
-                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_EXCEPTION)
-                failed |= {future.exception() for future in done} != {None}
+                await call.news()
             except asyncio.CancelledError:
                 cancelled = True
-            for job in submitted if cancelled or failed else ():
+            for job in call.jobs if cancelled or call.failed else ():
                 job.cancelled = True
-        if error := next((job.error for job in submitted if job.error and not cancelled), None):
+        if error := next((job.error for job in call.jobs if job.error and not cancelled), None):
             raise error
-        if cancelled or any(job.cancelled for job in submitted):
-            raise Cancelled(sum((job.usage for job in submitted), Cost()))
+        if cancelled or any(job.cancelled for job in call.jobs):
+            raise Cancelled(sum((job.usage for job in call.jobs), Cost()))
 
 
-def _qwen3(checkpoint: Checkpoint) -> Qwen3:
-    if (kind := checkpoint.config.get("model_type")) != "qwen3":
-        raise ValueError(f"model_type is {kind!r}, not 'qwen3'")
-    return Qwen3.load(checkpoint.folder)
+class _Call:
+    """The jobs of one call, heard of on its own event loop, which a future of that loop wakes in half the time."""
+
+    def __init__(self, jobs: list[Job]) -> None:
+        self.jobs, self.left, self.failed = jobs, len(jobs), False
+        self._loop = asyncio.get_running_loop()
+        self._news = self._loop.create_future()
+        for job in jobs:
+            job.tell = partial(self._loop.call_soon_threadsafe, self._told, job)
+
+    async def news(self) -> None:
+        """Wait until all are over, or one has failed."""
+        self._news = self._loop.create_future()
+        await self._news
+
+    def _told(self, job: Job) -> None:
+        failed, self.failed = self.failed, self.failed or job.error is not None
+        self.left -= 1
+        if (self.left == 0 or self.failed is not failed) and not self._news.done():
+            self._news.set_result(None)
+
+
+def _decoder(checkpoint: Checkpoint, device: torch.device, dtype: torch.dtype) -> Decoder:
+    shape = shape_of(checkpoint.config)
+    if shape is not None:
+        return Lean(checkpoint.folder, shape, device, dtype)
+    from .foreign import Foreign  # loads transformers, which the others do without
+
+    return Foreign(checkpoint.folder, device, dtype)
 
 
 def _place(where: str, device: str) -> torch.device:

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from functools import partial
 from queue import SimpleQueue
 from time import perf_counter
-from typing import cast
 
 import torch
 from torch import Tensor
@@ -21,14 +20,14 @@ from torch import Tensor
 from ..errors import EngineFailed
 from ..follower import answered
 from .cache import PrefixCache
+from .decoder import Decoder
 from .jobs import Generation, Job
-from .qwen3 import MASKED, Qwen3
 from .rows import Rows
-from .sampling import pick
+from .sampling import Draws, Picks
 from .threads import keep_to_one_thread
 
 CHUNK = 512  # tokens of one sequence read in one pass, so that masks and activations stay small
-PASS = 8192  # tokens of all sequences read in one pass
+PASS = 2048  # tokens of all sequences read in one pass; what it makes on the way should stay in the processor's cache
 ALIKE = 32  # tokens past the cache in which two prompts must agree for one to wait for the other
 SMALL = 50_000_000  # parameters under which a second thread costs more than it brings
 
@@ -36,17 +35,22 @@ SMALL = 50_000_000  # parameters under which a second thread costs more than it 
 class Engine:
     """A model, its caches, and the thread that owns them; the thread starts with the first request."""
 
-    def __init__(self, model: Qwen3, device: torch.device, *, max_batch: int, cache_bytes: int) -> None:
-        self.model, self.device, self.max_batch = model, device, max_batch
-        weight = next(model.parameters())
-        self.rows = Rows(model.config, device, weight.dtype)
-        self.cache = PrefixCache(cache_bytes // _bytes_per_token(model, weight.element_size()))
+    def __init__(self, model: Decoder, *, max_batch: int, cache_bytes: int, batch_bytes: int) -> None:
+        self.model, self.max_batch = model, max_batch
+        size = 2 * model.layers * model.kv_heads * model.head_dim * model.dtype.itemsize  # of one token
+        self.most = batch_bytes // size
+        self.rows = self._empty_rows()
+        self.cache = PrefixCache(cache_bytes // size)
         self.closed = False
         self._known: OrderedDict[tuple[int, ...], Tensor] = OrderedDict()
-        self._small = device.type == "cpu" and sum(p.numel() for p in model.parameters()) < SMALL
+        self._small = model.device.type == "cpu" and model.size < SMALL
         self._inbox: SimpleQueue[Job | None] = SimpleQueue()
         self._waiting: deque[Job] = deque()
         self._running: list[Job] = []  # the first rows, in this order
+        self._writers: list[Generation] = []  # the same, as long as nobody came or went since the last step
+        self._draws = Draws(())
+        self._last = torch.empty(0)
+        self._clock = 0.0  # what one row's share of all decoding steps so far comes to, in seconds
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
@@ -73,7 +77,11 @@ class Engine:
             self._thread.join()
         self.cache.clear()
         self._known.clear()
-        self.rows = Rows(self.model.config, self.device, self.rows.cells.dtype)
+        self.rows = self._empty_rows()
+
+    def _empty_rows(self) -> Rows:
+        model = self.model
+        return Rows(model.layers, model.kv_heads, model.head_dim, model.device, model.dtype, self.most)
 
     def _serve(self) -> None:
         if self._small:
@@ -99,6 +107,7 @@ class Engine:
 
     def _step(self) -> None:
         if joined := self._admit():
+            self._writers = []
             self._prefill(joined)
             self._retire()
         if self._running:
@@ -110,11 +119,16 @@ class Engine:
         joined: list[tuple[Job, int, list[Tensor]]] = []
         later: list[Job] = []
         beginnings: set[tuple[int, ...]] = set()
-        while self._waiting and len(self._running) + len(joined) < self.max_batch:
+        reach = max((job.reach for job in self._running), default=0)
+        while self._waiting and (count := len(self._running) + len(joined)) < self.max_batch:
             job = self._waiting.popleft()
             if job.cancelled:
                 job.settle()
                 continue
+            if count and (count + 2) * max(reach, job.reach) > self.most:  # one row is spare
+                later.append(job)
+                break
+            reach = max(reach, job.reach)
             held, parts = self.cache.find(job.ids)
             beginning = tuple(job.ids[: held + ALIKE])
             if beginning in beginnings:
@@ -130,22 +144,26 @@ class Engine:
         first = len(self._running)
         seats = sorted(joined, key=lambda seat: seat[1] - len(seat[0].ids))
         self._running += [job for job, _, _ in seats]  # all of them before anything can fail under one
+        self._make_room()
         for row, (job, held, parts) in enumerate(seats, first):
             self._seat(row, job, held, parts)
         for start, stop in self._groups(first):
             self._read(start, self._running[start:stop])
-        for row in range(first, len(self._running)):
-            self._save(row)
-            self._running[row].ready()
+        for row, job in enumerate(self._running[first:], first):
+            if job.length > job.cached:
+                self._save(row)
+            job.ready()
         fresh = [job for job in self._running[first:] if isinstance(job, Generation)]
         if begun := [job for job in fresh if job.logits is not None]:
             with _timed(begun):
-                self._choose(begun, torch.stack([job.logits for job in begun if job.logits is not None]))
+                logits = torch.stack([job.logits for job in begun if job.logits is not None])
+                self._write(begun, self._pick(Draws([job.draw for job in begun]), begun, logits))
+        for job in fresh:
+            job.fresh, job.logits, job.since = job.logits is None, None, self._clock
 
     def _seat(self, row: int, job: Job, held: int, parts: list[Tensor]) -> None:
         """Fill a row with what is held of the job's tokens."""
-        self.rows.reserve(row + 1, len(job.ids))
-        self.rows.load(row, parts)
+        self.rows.load(row, job.ids[:held], parts)
         known = self._known.get(tuple(job.ids)) if job.read_from == len(job.ids) - 1 else None
         if known is not None and held == len(job.ids):
             job.length = held
@@ -154,27 +172,35 @@ class Engine:
             job.length = min(held, job.read_from)
         job.cached = job.length
 
+    def _make_room(self) -> None:
+        self.rows.reserve(len(self._running), max(len(job.ids) for job in self._running))
+
     def _groups(self, first: int) -> Iterator[tuple[int, int]]:
         """Rows to be read together: the longest first, none padded to more than twice its length."""
         start = first
         while start < len(self._running):
-            longest = self._running[start].unread
-            stop = start + 1
+            longest, stop = self._running[start].unread, start + 1
+            if self._running[start].writes_next:
+                start = stop
+                continue
             while stop < len(self._running) and (stop + 1 - start) * min(longest, CHUNK) <= PASS:
-                if self._running[stop].unread * 2 < longest > ALIKE:
+                if self._running[stop].unread * 2 < longest > ALIKE or self._running[stop].writes_next:
                     break
                 stop += 1
             yield start, stop
             start = stop
 
     def _read(self, first: int, jobs: list[Job]) -> None:
-        while width := min(CHUNK, max(job.unread for job in jobs)):
+        # asked once a pass: a job that is cancelled meanwhile has nothing unread
+        while width := max(sizes := [min(CHUNK, job.unread) for job in jobs]):
             with _timed(jobs):
-                states = self._forward(first, jobs, width)  # [B, T, d]
-                spans = [job.advance(min(width, job.unread)) for job in jobs]
+                rows = [job.ids[job.length : job.length + size] for job, size in zip(jobs, sizes, strict=True)]
+                ids = torch.tensor([row + [0] * (width - len(row)) for row in rows], device=self.model.device)
+                self.rows.aim(first, [job.length for job in jobs], sizes)
+                states = self.model.forward(ids, self.rows)  # [B, T, d]
+                spans = [job.advance(size) for job, size in zip(jobs, sizes, strict=True)]
                 wanted = [row[span] for row, span in zip(states, spans, strict=True)]
-                logits = self.model.logits(torch.cat(wanted)).float()  # [n, V]
-                parts = torch.split(logits, [len(row) for row in wanted])
+                parts = torch.split(self.model.logits(torch.cat(wanted)), [len(row) for row in wanted])  # [n, V]
                 for job, part in zip(jobs, parts, strict=True):
                     self._hand_over(job, part)
 
@@ -194,32 +220,36 @@ class Engine:
 
     def _decode(self) -> None:
         """One more token for everyone."""
-        jobs = [job for job in self._running if isinstance(job, Generation)]
-        with _timed(jobs):
-            hidden = self._forward(0, jobs, 1)[:, 0]  # [B, d]
-            for job in jobs:
-                job.length += 1
-            self._choose(jobs, self.model.logits(hidden).float())
+        begun = perf_counter()
+        if self._writers and self.rows.span < self.rows.room:
+            self.rows.advance()
+        else:
+            self._writers = [job for job in self._running if isinstance(job, Generation)]
+            self._draws = Draws([job.draw for job in self._writers])
+            self._make_room()
+            self.rows.aim(0, [job.length for job in self._writers], [1] * len(self._writers))
+            self._last = torch.tensor([job.ids[-1] for job in self._writers], device=self.model.device)
+        logits = self.model.logits(self.model.forward(self._last[:, None], self.rows)[:, 0])  # [B, V]
+        for row, job in enumerate(self._writers):
+            job.length += 1
+            if job.fresh:
+                job.fresh, job.input = False, job.input + 1
+                self._remember(job, logits[row].clone())
+        picks = self._pick(self._draws, self._writers, logits)
+        self._last = picks.chosen
+        self._clock += (perf_counter() - begun) / len(self._writers)
+        self._write(self._writers, picks)
 
-    def _forward(self, first: int, jobs: Sequence[Job], width: int) -> Tensor:
-        """Read up to `width` tokens of each job into rows from `first`; padding is overwritten later."""
-        starts = [job.length for job in jobs]
-        rows = [job.ids[start : start + width] for job, start in zip(jobs, starts, strict=True)]
-        ids = torch.tensor([row + [0] * (width - len(row)) for row in rows], device=self.device)  # [B, T]
-        places = torch.tensor(starts, device=self.device)[:, None] + torch.arange(width, device=self.device)
-        self.rows.reserve(first + len(jobs), max(starts) + width)
-        self.rows.aim(first, starts, places)
-        keys = torch.arange(max(starts) + width, device=self.device)  # [S]
-        mask = (keys > places[:, None, :, None]) * MASKED  # [B, 1, T, S]
-        return cast(Tensor, self.model(ids, places, mask.to(self.rows.cells.dtype), self.rows))
+    def _pick(self, draws: Draws, jobs: Sequence[Generation], logits: Tensor) -> Picks:
+        return draws.pick(logits, [len(job.ids) for job in jobs])
 
-    def _choose(self, jobs: Sequence[Generation], logits: Tensor) -> None:
-        """The next token of each job; logits [B, V]."""
-        picks = pick(logits, [job.draw for job in jobs])
+    def _write(self, jobs: Sequence[Generation], picks: Picks) -> None:
+        """Give each job its next token."""
         shown: list[tuple[Generation, Future[bool]]] = []
-        for job, choice in zip(jobs, picks, strict=True):
-            if not job.cancelled and (token := job.take(choice)) is not None and job.follower:
-                shown.append((job, job.follower.offer(token)))
+        for job, token, logprob, nats in zip(jobs, picks.tokens, picks.logprobs, picks.entropies, strict=True):
+            seen = None if job.cancelled else job.take(token, logprob, nats)
+            if seen is not None and job.follower:
+                shown.append((job, job.follower.offer(seen)))
         for job, reply in shown:
             if answered(reply, partial(self._given_up, job)):
                 job.heed(reply)
@@ -233,11 +263,15 @@ class Engine:
             job = self._running[row]
             if not (job.over or job.cancelled):
                 continue
+            self._writers = []
             self._save(row)
             last = self._running.pop()
+            self.rows.left[len(self._running)] = last.ids[: last.length]
             if last is not job:
                 self.rows.move(len(self._running), row, last.length)
                 self._running[row] = last
+            if isinstance(job, Generation):
+                job.seconds += self._clock - job.since
             job.settle()
 
     def _save(self, row: int) -> None:
@@ -251,7 +285,8 @@ class Engine:
             job.error.__cause__ = error
             job.settle()
         self._running.clear()
-        self.rows = Rows(self.model.config, self.device, self.rows.cells.dtype)
+        self._writers = []
+        self.rows = self._empty_rows()
 
 
 @contextmanager
@@ -262,8 +297,3 @@ def _timed(jobs: Sequence[Job]) -> Generator[None]:
     share = (perf_counter() - begun) / max(len(jobs), 1)
     for job in jobs:
         job.seconds += share
-
-
-def _bytes_per_token(model: Qwen3, size: int) -> int:
-    config = model.config
-    return config.num_hidden_layers * 2 * config.num_key_value_heads * config.head_dim * size

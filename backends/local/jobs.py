@@ -5,8 +5,9 @@ token by token, and says itself when it is over.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 
 import torch
 from torch import Tensor
@@ -24,19 +25,24 @@ class Job:
     def __init__(self, ids: Sequence[int], read_from: int) -> None:
         self.ids = list(ids)
         self.read_from = read_from
+        self.reach = len(self.ids)  # how many there can be in the end
         self.length = 0  # how many of `ids` stand in its row
         self.input = self.cached = self.output = self.reasoning = 0
         self.seconds = 0.0
         self.calls = 1
         self.over = self.cancelled = False
         self.error: BaseException | None = None
-        self.future: Future[None] = Future()
-        self.future.set_running_or_notify_cancel()
+        self.tell: Callable[[], object] = int  # whom to tell that nothing more will come
 
     @property
     def unread(self) -> int:
         """How many tokens wait to be computed."""
         return 0 if self.over or self.cancelled else len(self.ids) - self.length
+
+    @property
+    def writes_next(self) -> bool:
+        """Whether one token alone is unread, and the next decoding step reads it."""
+        return False
 
     @property
     def usage(self) -> Cost:
@@ -65,11 +71,9 @@ class Job:
         self.over = True
 
     def settle(self) -> None:
-        """Tell whoever waits that nothing more will come."""
-        if self.error is not None:
-            self.future.set_exception(self.error)
-        else:
-            self.future.set_result(None)
+        """Tell whoever waits that nothing more will come; where the event loop is gone, nobody waits."""
+        with suppress(RuntimeError):
+            self.tell()
 
 
 class Peek(Job):
@@ -111,16 +115,26 @@ class Generation(Job):
 
     def __init__(self, ids: Sequence[int], writing: Writing, sample: int) -> None:
         super().__init__(ids, len(ids) - 1)
-        self.writing, self.sample = writing, sample
+        self.writing = writing
         self.calls = int(sample == 0)  # the call, like the prompt, is the first sample's
         self.logits: Tensor | None = None
         self.over = writing.over
         self.follower: Follower | None = None
+        self.fresh = False  # whether the last of its prompt is yet to be read
+        self.since = 0.0  # the engine's clock when it began to write
+        self.draw = Draw(writing.sampling, sample)
+        self.reach = len(ids) + max(writing.room, 1)
 
     @property
-    def draw(self) -> Draw:
-        """The place of its next token."""
-        return Draw(self.writing.sampling, self.sample, len(self.ids))
+    def writes_next(self) -> bool:
+        """Whether one token alone is unread, and the next decoding step reads it."""
+        return self.unread == 1
+
+    @property
+    def usage(self) -> Cost:
+        """What was really computed for it, so far."""
+        self.output, self.reasoning = self.writing.output, self.writing.reasoning
+        return super().usage
 
     def read(self, first: int, logits: Tensor) -> None:
         """Keep the last position's logits to choose from."""
@@ -129,13 +143,18 @@ class Generation(Job):
     def ready(self) -> None:
         """It has only begun."""
 
-    def take(self, pick: Pick) -> Token | None:
-        """Go on by one token, or end before it."""
-        written, token = len(self.writing.ids), self.writing.take(pick)
-        if len(self.writing.ids) > written:
-            self.ids.append(pick.token)
-        self.output, self.reasoning, self.over = self.writing.output, self.writing.reasoning, self.writing.over
-        return token
+    def take(self, token: int, logprob: float, nats: float) -> Token | None:
+        """Go on by one token, or end before it; returns it only for a follower."""
+        writing, shown = self.writing, None
+        if self.follower is None:
+            if writing.go(token, logprob, nats):
+                self.ids.append(token)
+        else:
+            written, shown = len(writing.ids), writing.take(Pick(token, logprob, nats))
+            if len(writing.ids) > written:
+                self.ids.append(token)
+        self.over = writing.over
+        return shown
 
     def heed(self, reply: Future[bool]) -> None:
         """Do what the follower asked; without a reply, nothing."""

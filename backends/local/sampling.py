@@ -8,41 +8,59 @@ neither on who else is in the batch nor on how a text was cut into steps. Ties g
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from ..base import Sampling
-from ..writing import Pick
 
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """One row's wishes, and where its token will stand in the context."""
+    """One row's wishes, and which of its call's samples it is."""
 
     sampling: Sampling
     sample: int
-    position: int
 
-    @property
-    def uniform(self) -> float:
-        """A number in [0, 1) that only this draw has."""
-        place = f"{self.sampling.seed}:{self.sample}:{self.position}".encode()
+    def uniform(self, position: int) -> float:
+        """A number in [0, 1) that only this draw at this place in the context has."""
+        place = f"{self.sampling.seed}:{self.sample}:{position}".encode()
         return int.from_bytes(blake2b(place, digest_size=4).digest()) / 2**32
 
 
-def pick(logits: Tensor, draws: Sequence[Draw]) -> list[Pick]:
-    """Choose each row's token; logits [B, V]."""
-    logs = logits.log_softmax(-1)
-    tokens = logits.argmax(-1)
-    warm = [row for row, draw in enumerate(draws) if draw.sampling.temperature > 0]
-    # rows that filter are drawn apart: a row must not change its way of drawing with its neighbours
-    for cut in (False, True):
-        if rows := [row for row in warm if _cuts(draws[row].sampling) is cut]:
-            tokens[rows] = _draw(logits[rows], [draws[row] for row in rows], cut)
-    chosen = logs.gather(1, tokens[:, None])[:, 0]
-    columns = zip(numbers(tokens), numbers(chosen), numbers(entropy(logs)), strict=True)
-    return [Pick(int(token), logprob, nats) for token, logprob, nats in columns]
+class Picks(NamedTuple):
+    """A token for each row, where the next pass and where Python reads it; natural logs before temperature; nats."""
+
+    chosen: Tensor
+    tokens: list[int]
+    logprobs: list[float]
+    entropies: list[float]
+
+
+class Draws:
+    """What the rows of a batch wish for, worked out once for as long as they stay together."""
+
+    def __init__(self, draws: Sequence[Draw]) -> None:
+        self._draws = draws
+        self._curious = any(draw.sampling.entropies or draw.sampling.stop_above is not None for draw in draws)
+        warm = [row for row, draw in enumerate(draws) if draw.sampling.temperature > 0]
+        # rows that filter are drawn apart: a row must not change its way of drawing with its neighbours
+        ways = [(cut, [row for row in warm if _cuts(draws[row].sampling) is cut]) for cut in (False, True)]
+        self._warm = [(cut, rows) for cut, rows in ways if rows]
+        self._none = [0.0] * len(draws)
+
+    def pick(self, logits: Tensor, positions: Sequence[int]) -> Picks:
+        """Choose each row's token for its place in the context; logits [B, V]. Entropies only if a row wants them."""
+        logs = logits.log_softmax(-1)
+        tokens = logits.argmax(-1)
+        for cut, rows in self._warm:
+            draws = [self._draws[row] for row in rows]
+            uniform = [draw.uniform(positions[row]) for draw, row in zip(draws, rows, strict=True)]
+            tokens[rows] = _draw(logits[rows], draws, uniform, cut)
+        chosen = logs.gather(1, tokens[:, None])[:, 0]
+        nats = numbers(entropy(logs)) if self._curious else self._none
+        return Picks(tokens, whole(tokens), numbers(chosen), nats)
 
 
 def entropy(logs: Tensor) -> Tensor:
@@ -55,13 +73,18 @@ def numbers(values: Tensor) -> list[float]:
     return values.tolist()  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
 
 
+def whole(values: Tensor) -> list[int]:
+    """The same for ids."""
+    return values.tolist()  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+
+
 def _cuts(sampling: Sampling) -> bool:
     return sampling.top_k > 0 or sampling.top_p < 1
 
 
-def _draw(logits: Tensor, draws: Sequence[Draw], cut: bool) -> Tensor:
+def _draw(logits: Tensor, draws: Sequence[Draw], places: Sequence[float], cut: bool) -> Tensor:
     heat = _column(logits, [draw.sampling.temperature for draw in draws])
-    uniform = _column(logits, [draw.uniform for draw in draws])
+    uniform = _column(logits, places)
     if not cut:
         return _invert((logits.double() / heat).softmax(-1), uniform)
     ranked, ids = logits.sort(dim=-1, descending=True, stable=True)

@@ -3,21 +3,18 @@
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
 from headgate.backends.base import Backend, Completion, Context, Sampling
+from headgate.backends.checkpoint import EMBEDDED
 from headgate.backends.registry import ModelSpec, open_backend
+from headgate.benchmarks.server import serving
 
 T = TypeVar("T")
 Opened = Callable[[str], Backend]
-
-
-class Way(Protocol):
-    """How an engine is started, and ended; in between, roles are opened by name."""
-
-    def __call__(self) -> "Iterator[Opened]": ...
 
 
 @dataclass(slots=True)
@@ -31,7 +28,7 @@ class Seat:
 
     def backend(self, role: str = "draft") -> Backend:
         if role not in self.roles:
-            self.roles[role] = self.do(self._opened(role))
+            self.roles[role] = self.do(self._opened(role), 400)
         return self.roles[role]
 
     async def _opened(self, role: str) -> Backend:
@@ -67,4 +64,25 @@ def local() -> Iterator[Opened]:
     yield lambda role: open_backend(ModelSpec(backend="local", model=f"embedded/{role}"))
 
 
-WAYS: Mapping[str, Callable[[], Iterator[Opened]]] = {"local": local}
+def vllm(**engine: object) -> Iterator[Opened]:
+    spec = {"backend": "vllm", "dtype": "float32", "engine": engine}
+    yield lambda role: open_backend(ModelSpec(model=f"embedded/{role}", **spec))  # type: ignore[arg-type]
+
+
+def openai() -> Iterator[Opened]:
+    with ExitStack() as running:
+
+        def opened(role: str) -> Backend:
+            url = running.enter_context(serving(role))
+            return open_backend(ModelSpec(backend="openai", model=str(EMBEDDED / role), base_url=(url,)))
+
+        yield opened
+
+
+WAYS: Mapping[str, Callable[[], Iterator[Opened]]] = {
+    "local": local,
+    "vllm": vllm,
+    "vllm-async": partial(vllm, form="async"),
+    "openai": openai,
+}
+QUICK = ("local",)

@@ -17,13 +17,16 @@ from headgate.backends.checkpoint import EMBEDDED, Checkpoint
 from headgate.backends.errors import Cancelled, ContextTooLong
 from headgate.tasks import registry as tasks
 
-from .engines import WAYS, Seat, seated
+from .engines import QUICK, WAYS, Seat, seated
 
 CLOSE = 1e-5  # of scores and exact entropies, in nats
 PROMPTS = [Context.ask(problem.text) for problem in tasks.sample("word_problems", 50, seed=31)]
 
 
-@pytest.fixture(scope="module", params=WAYS)
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in WAYS],
+)
 def engine(request: pytest.FixtureRequest) -> Iterator[Seat]:
     with seated(request.param) as seat:
         yield seat
@@ -246,7 +249,7 @@ def test_a_text_ends_where_the_context_ends(engine: Seat) -> None:
 
 
 def test_the_same_seed_gives_the_same_text_and_another_seed_another(engine: Seat) -> None:
-    said = [engine.write(PROMPTS[4], max_tokens=40, temperature=4.0, seed=seed).text for seed in (1, 1, 2, 3)]
+    said = [engine.write(PROMPTS[4], max_tokens=40, temperature=2.0, seed=seed).text for seed in (1, 1, 2, 3)]
     assert said[0] == said[1]
     assert len(set(said)) > 1
 
@@ -264,20 +267,9 @@ def test_a_seed_gives_the_same_text_alone_and_beside_others(engine: Seat) -> Non
     assert len(parted) <= 1, parted  # rounding may tip a draw that stood on the edge
 
 
-def test_steps_do_not_repeat_the_noise_of_the_step_before(engine: Seat) -> None:
-    context = PROMPTS[5]
-    first = engine.write(context, max_tokens=1, temperature=50.0, seed=1)
-    drawn = {first.text}
-    for seed in range(2, 10):
-        context = context.append(first.piece("think", ""))
-        first = engine.write(context, max_tokens=1, temperature=50.0, seed=seed)
-        drawn.add(first.text)
-    assert len(drawn) > 4
-
-
 def test_samples_of_one_call_differ_and_share_their_prompt(engine: Seat) -> None:
     backend = engine.backend()
-    done = engine.do(backend.generate(PROMPTS[6], Sampling(max_tokens=30, temperature=4.0, seed=1), 4))
+    done = engine.do(backend.generate(PROMPTS[6], Sampling(max_tokens=60, temperature=2.0, seed=1), 4))
     assert len({one.text for one in done}) > 1
     assert sum(one.usage.calls for one in done) == 1
     prompt = len(prompt_ids(PROMPTS[6]))
@@ -327,7 +319,7 @@ def test_a_cancelled_call_ends_and_the_next_one_is_right(engine: Seat) -> None:
     expected = engine.write(PROMPTS[11], max_tokens=40).text
 
     async def cut() -> BaseException | None:
-        begun, wishes = asyncio.Event(), Sampling(max_tokens=400, temperature=3.0)
+        begun, wishes = asyncio.Event(), Sampling(max_tokens=400, temperature=2.0)
 
         async def ended() -> BaseException | None:
             try:

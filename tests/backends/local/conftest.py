@@ -56,6 +56,11 @@ def tokenizer() -> Tokenizer:
 
 def write(folder: Path, model: Qwen3) -> Path:
     model.save(folder)
+    return furnish(folder)
+
+
+def furnish(folder: Path) -> Path:
+    """The tokenizer and the dialect beside a model."""
     tokenizer().save(str(folder / "tokenizer.json"))
     (folder / "dialect.json").write_text(json.dumps(WORDS))
     return folder

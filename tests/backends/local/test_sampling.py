@@ -4,16 +4,17 @@ import pytest
 import torch
 
 from headgate.backends.base import Sampling
-from headgate.backends.local.sampling import Draw, entropy, pick
+from headgate.backends.local.sampling import Draw, Draws, entropy
 
+PLACES = 20_000
 LOGITS = torch.tensor([[2.0, 0.0, 1.0, 2.0, -1.0]])
 
 
 def shares(**wishes: float) -> dict[int, float]:
     """How often each token is drawn, over many places."""
-    draws = [Draw(Sampling(**wishes), 0, position) for position in range(20_000)]  # type: ignore[arg-type]
-    found = Counter(one.token for one in pick(LOGITS.expand(len(draws), -1), draws))
-    return {token: count / len(draws) for token, count in found.items()}
+    draws = Draws([Draw(Sampling(**wishes), 0)] * PLACES)  # type: ignore[arg-type]
+    found = Counter(draws.pick(LOGITS.expand(PLACES, -1), range(PLACES)).tokens)
+    return {token: count / PLACES for token, count in found.items()}
 
 
 def close(found: dict[int, float], weights: dict[int, float]) -> bool:
@@ -22,7 +23,7 @@ def close(found: dict[int, float], weights: dict[int, float]) -> bool:
 
 
 def test_greedy_takes_the_lowest_of_equals() -> None:
-    assert pick(LOGITS, [Draw(Sampling(), 0, 9)])[0].token == 0
+    assert Draws([Draw(Sampling(), 0)]).pick(LOGITS, [9]).tokens == [0]
 
 
 def test_draws_follow_the_distribution_and_the_temperature() -> None:
@@ -47,15 +48,15 @@ def test_top_p_is_taken_of_what_top_k_left() -> None:
 
 def test_a_draw_depends_on_its_place_and_not_on_its_neighbours() -> None:
     wishes = [Sampling(temperature=0.5 + i % 3, top_p=(1.0, 0.9)[i % 2], seed=i) for i in range(30)]
-    draws = [Draw(sampling, i % 4, i) for i, sampling in enumerate(wishes)]
+    draws = [Draw(sampling, i % 4) for i, sampling in enumerate(wishes)]
     logits = torch.randn(30, 50, generator=torch.Generator().manual_seed(0))
-    together = [one.token for one in pick(logits, draws)]
-    assert together == [pick(logits[i : i + 1], [draw])[0].token for i, draw in enumerate(draws)]
+    alone = [Draws([draw]).pick(logits[i : i + 1], [i]).tokens[0] for i, draw in enumerate(draws)]
+    assert Draws(draws).pick(logits, range(30)).tokens == alone
 
 
 def test_log_probabilities_are_those_before_temperature() -> None:
-    one = pick(LOGITS, [Draw(Sampling(temperature=5.0, top_k=1), 0, 0)])[0]
-    assert one.logprob == pytest.approx(float(LOGITS[0].log_softmax(-1)[0]))
+    picks = Draws([Draw(Sampling(temperature=5.0, top_k=1), 0)]).pick(LOGITS, [0])
+    assert picks.logprobs == pytest.approx([float(LOGITS[0].log_softmax(-1)[0])])
 
 
 def test_entropy_is_exact_in_nats() -> None:
