@@ -5,6 +5,7 @@ import shlex
 import sys
 from collections.abc import Generator
 from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -113,18 +114,9 @@ def run(
     from .run_folder import RunFolder
 
     chosen = _chosen(recipe, model, budget, budget_total, settings)
-    how = running.Settings(
-        seed=seed,
-        json=json,
-        quiet=quiet,
-        parallel=parallel,
-        events=events,
-        otel=otel,
-        redact=redact,
-        compare=inputs.known_model(chosen, compare),
-        workers=workers,
-        executor=executor.value if executor else None,
-    )
+    how = running.Settings(json=json, quiet=quiet, events=events, otel=otel, redact=redact, parallel=parallel)
+    how = replace(how, workers=workers, executor=executor.value if executor else None)
+    how = replace(how, seed=seed, compare=inputs.known_model(chosen, compare))
     inputs.check_one_source(question, input_)
     if input_ is None:
         problems, bad = [inputs.asked(question or "")], 0
@@ -133,9 +125,8 @@ def run(
         out = out or inputs.new_folder(chosen)
     folder = RunFolder.new(out, problems=problems, durability=durability.value, redact=redact) if out else None
     with _resumable(folder, quiet):
-        if input_ is None:
+        if folder is None or input_ is None:
             raise typer.Exit(running.one(chosen, problems[0], how, folder))
-        assert folder is not None
         raise typer.Exit(running.batch(chosen, problems, folder, how, bad_lines=bad))
 
 
