@@ -188,8 +188,8 @@ def main() -> None:
 
 HEADER = ("recipe", "engine", "wall s", "tokens/s", "opening s", "accuracy", "same steps as local", "differences")
 NOTE = (
-    "Tokens are all that were generated, by both models. Sampled votes draw their own random numbers on each engine, "
-    "so that only their accuracy can be compared. Servers of `openai` share the machine with the run."
+    "Tokens are all that were generated, by both models. A server draws its own random numbers, so that of its sampled "
+    "votes only the accuracy can be compared. Servers of `openai` share the machine with the run, and start before it."
 )
 
 if __name__ == "__main__":
