@@ -13,7 +13,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
@@ -57,7 +57,7 @@ def problems(n: int) -> list[Problem]:
 
 
 @contextmanager
-def models(way: str) -> Iterator[dict[str, dict[str, Any]]]:
+def models(way: str) -> Generator[dict[str, dict[str, Any]]]:
     """The pair as a recipe names it on one engine; servers live as long as the context."""
     with ExitStack() as stack:
         found: dict[str, dict[str, Any]] = {}

@@ -14,8 +14,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 Ids = list[list[int]]
-QUIET = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "TORCHDYNAMO_DISABLE": "1", "OMP_NUM_THREADS": "1"}
-QUIET |= {"OMP_WAIT_POLICY": "PASSIVE", "VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_LEVEL": "ERROR"}
+_STILL = {"OMP_WAIT_POLICY": "PASSIVE", "VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_LEVEL": "ERROR"}
+QUIET = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "TORCHDYNAMO_DISABLE": "1", "OMP_NUM_THREADS": "1", **_STILL}
 WORKER = """
 import json, sys, time
 out, sys.stdout = sys.stdout, sys.stderr

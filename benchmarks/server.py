@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +29,7 @@ QUIET = {
     "HF_HUB_OFFLINE": "1",
 }
 LEAN = ["--enforce-eager", "--kv-cache-memory-bytes", str(64 << 20), "--block-size", "32", "--dtype", "float32"]
-LEAN += ["--enable-prompt-tokens-details", "--disable-uvicorn-access-log"]
+TOLD = ["--enable-prompt-tokens-details", "--disable-uvicorn-access-log"]
 
 
 def installed() -> bool:
@@ -38,7 +38,7 @@ def installed() -> bool:
 
 
 @contextmanager
-def serving(role: str) -> Iterator[str]:
+def serving(role: str) -> Generator[str]:
     """The base URL of a server of one embedded model. Raises: RuntimeError when it does not start."""
     server = VllmServer(role).start()
     try:
@@ -77,7 +77,7 @@ class VllmServer:
     def start(self) -> "VllmServer":
         """Begin to start it."""
         command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", self.model]
-        command += ["--host", "127.0.0.1", "--port", str(self.port), *LEAN, *self.arguments]
+        command += ["--host", "127.0.0.1", "--port", str(self.port), *LEAN, *TOLD, *self.arguments]
         self.log = self.log or TemporaryFile()  # noqa: SIM115
         self.process = subprocess.Popen(
             command, env=os.environ | QUIET, stdout=self.log, stderr=self.log, start_new_session=True, cwd=Path.home()

@@ -81,7 +81,7 @@ class Event(NamedTuple):
         return head | {"t": round(self.t, 6), "cost": cost, "payload": dict(self.payload)}
 
 
-_event: Final = partial(tuple.__new__, Event)  # in half the time
+_event: Final = partial(tuple.__new__, Event)  # in half the time  # pyright: ignore[reportUnknownMemberType]
 
 
 class Sink(Protocol):

@@ -6,8 +6,7 @@ judgement back cost only the tokens that are new. Results do not depend on who e
 
 import asyncio
 import weakref
-from collections.abc import Iterable, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import torch
@@ -143,7 +142,10 @@ class _Call:
         self._loop = asyncio.get_running_loop()
         self._news = self._loop.create_future()
         for job in jobs:
-            job.tell = partial(self._loop.call_soon_threadsafe, self._told, job)
+            job.tell = self._teller(job)
+
+    def _teller(self, job: Job) -> Callable[[], object]:
+        return lambda: self._loop.call_soon_threadsafe(self._told, job)
 
     async def news(self) -> None:
         """Wait until all are over, or one has failed."""

@@ -9,7 +9,7 @@ attention, are multiplied into what follows them. In 16 bits nothing is folded, 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +21,7 @@ from .weights import Weights
 
 MANY: Final = 12  # rows from which oneDNN multiplies faster than MKL; by half on a processor that is not Intel's
 FULL: Final = (torch.float32, torch.float64)
+_norm = cast(Callable[[Tensor, int, int, bool], Tensor], torch.linalg.vector_norm)  # pyright: ignore[reportUnknownMemberType]
 
 
 class Decoder(Protocol):
@@ -103,7 +104,7 @@ class Lean:
         if not self.full:
             both = both.float()
         if layer.heads is not None:
-            both = both / torch.hypot(torch.linalg.vector_norm(both, 2, -1, True), self._head_floor)
+            both = both / torch.hypot(_norm(both, 2, -1, True), self._head_floor)
             both = both * layer.heads
         pairs = torch.view_as_complex(both.view(*both.shape[:2], -1, 2))  # [n, heads + kv_heads, hd/2]
         both = torch.view_as_real(pairs * turns).flatten(-2)
@@ -114,7 +115,7 @@ class Lean:
     def _normed(self, x: Tensor, weight: Tensor | None) -> Tensor:
         if weight is not None:
             return F.rms_norm(x, weight.shape, weight, self.shape.eps)
-        return x / torch.hypot(torch.linalg.vector_norm(x, 2, -1, True), self._floor)  # sqrt(d) is in the weights
+        return x / torch.hypot(_norm(x, 2, -1, True), self._floor)  # sqrt(d) is in the weights
 
     def _add(self, x: Tensor, y: Tensor, weight: Tensor) -> Tensor:
         return torch.addmm(x, y, weight.t()) if len(x) < MANY else self._linear(y, weight).add_(x)

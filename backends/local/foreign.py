@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import torch
 from torch import Tensor, nn
@@ -126,8 +126,8 @@ def _load(folder: Path, dtype: torch.dtype) -> Any:
     with _quietly():
         from transformers import AttentionInterface, AutoModelForCausalLM
 
-        AttentionInterface.register(_NAME, _attend)
-        model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, attn_implementation="eager")
+        AttentionInterface.register(_NAME, _attend)  # pyright: ignore[reportUnknownMemberType]
+        model = cast(Any, AutoModelForCausalLM).from_pretrained(folder, dtype=dtype, attn_implementation="eager")
         model.eval()
     if not getattr(model, "_supports_attention_backend", False):
         raise ValueError(f"{type(model).__name__} computes its attention itself")

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import torch
 
@@ -116,7 +116,8 @@ def refusal(error: Exception) -> BackendError:
 def undisturbed() -> Generator[None]:
     """Start an engine here; what it sets for the whole process is set back: environment, random states, threads."""
     environment, python, threads = dict(os.environ), random.getstate(), torch.set_num_threads
-    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+    fork_rng = cast(Any, torch.random).fork_rng
+    with fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             yield

@@ -96,6 +96,7 @@ class Engine:
         try:
             if self._core is None:
                 self._open()
+            assert self._core is not None
             self._jobs[job.key] = job
             asked = params(job.asks(ours=self._ours, apart=False))
             self._core.add_request(job.key, {"prompt_token_ids": job.ids}, asked, lora_request=adapter(self._lora))

@@ -73,8 +73,13 @@ def _spec(spec: object) -> dict[str, str]:
     if isinstance(spec, str):
         backend, _, model = spec.partition(":")
         return {"backend": backend, "model": model}
-    first = {name: value[0] if isinstance(value, list) and value else value for name, value in _mapping(spec).items()}  # pyright: ignore[reportUnknownVariableType]
-    return {name: str(value) for name, value in first.items() if value is not None}  # pyright: ignore[reportUnknownArgumentType]
+    return {name: str(_first(value)) for name, value in _mapping(spec).items() if value is not None}
+
+
+def _first(value: object) -> object:
+    """Of several servers, which all have the same model, the first."""
+    several: list[object] = cast(list[object], value) if isinstance(value, list) else [value]
+    return several[0] if several else ""
 
 
 def _backend(spec: Mapping[str, str]) -> str:

@@ -28,7 +28,9 @@ def _listed(value: object) -> object:
 
 
 def _several(value: object) -> object:
-    return tuple(cast(list[object], _listed(value))) if isinstance(value, (str, list)) else value
+    if not isinstance(value, str | list):
+        return value
+    return (value,) if isinstance(value, str) else tuple(cast(list[object], value))
 
 
 def _used(value: object) -> object:

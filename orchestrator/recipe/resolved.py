@@ -51,8 +51,8 @@ def dump_model(spec: ModelSpec) -> object:
     """A model as a recipe writes it."""
     told = ("key_env", "dtype", "dialect", "engine")
     more: dict[str, object] = {name: getattr(spec, name) for name in told if getattr(spec, name)}
-    if spec.base_url:
-        more["base_url"] = list(spec.base_url) if len(spec.base_url) > 1 else spec.base_url[0]
+    if urls := list(spec.base_url):
+        more["base_url"] = urls if len(urls) > 1 else urls[0]
     if spec.price:
         more["price"] = spec.price.as_row()
     return {"backend": spec.backend, "model": spec.model, **more} if more else str(spec)
