@@ -73,7 +73,7 @@ def parts_at_a_tie(ours: Completion, theirs: Completion) -> bool:
 async def test_it_knows_what_the_server_is_and_can(server: VllmServer) -> None:
     async with opened(server) as backend:
         can = backend.capabilities
-        assert can.operations == {"generate", "peek", "score"}
+        assert can.operations == {"generate", "continue", "peek", "score"}
         assert (can.token_ids, can.entropy, can.cancel, can.external) == (True, "lower_bound", "bill_partial", True)
         assert can.max_context == 2048
 

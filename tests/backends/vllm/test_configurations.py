@@ -60,7 +60,7 @@ def test_speculation_writes_the_same_greedy_text_and_declares_what_it_costs(loca
     helper = {"model": str(EMBEDDED / "draft"), "method": "draft_model", "num_speculative_tokens": 3}
     settings = Settings(form="in_process", memory=CACHE, speculative=helper)
     made = VllmBackend("embedded/draft", settings=settings)
-    assert made.capabilities.operations == {"generate", "score"}
+    assert made.capabilities.operations == {"generate", "continue", "score"}
     assert made.capabilities.entropy == "none"
     context = Context.ask("Tom has 17 apples. Mia has 5 more than Tom. How many does Mia have?")
     asked = Sampling(max_tokens=40, stop=(local.dialect.step,))

@@ -351,7 +351,9 @@ def test_a_model_that_cannot_do_what_a_strategy_asks_is_refused() -> None:
     graph = recipes.graph(recipe)
     recipes.check_capabilities(graph, opened())
     with pytest.raises(RecipeError, match=r"`nodes\.s`: `spec_reason` needs a target that can peek;"):
-        recipes.check_capabilities(graph, opened(operations=frozenset({"generate"})))
+        recipes.check_capabilities(graph, opened(operations=frozenset({"generate", "continue"})))
+    with pytest.raises(RecipeError, match=r"`nodes\.s`: `spec_reason` needs a draft that can continue;"):
+        recipes.check_capabilities(graph, opened(operations=frozenset({"generate", "peek"})))
 
 
 def ask(recipe: Recipe, text: str, backends: Mapping[str, Backend]) -> Callable[[], None]:
