@@ -5,7 +5,9 @@ read in groups of like length before each decoding step, and a prompt that begin
 that samples of one question pay for it once.
 """
 
+import atexit
 import threading
+import weakref
 from collections import OrderedDict, deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future
@@ -62,6 +64,8 @@ class Engine:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._serve, name="headgate-local", daemon=True)
                 self._thread.start()
+                _started.add(self)
+                _threads[:] = [*(thread for thread in _threads if thread.is_alive()), self._thread]
             self._inbox.put(job)
 
     def stop(self) -> None:
@@ -297,3 +301,16 @@ def _timed(jobs: Sequence[Job]) -> Generator[None]:
     share = (perf_counter() - begun) / max(len(jobs), 1)
     for job in jobs:
         job.seconds += share
+
+
+_started: "weakref.WeakSet[Engine]" = weakref.WeakSet()
+_threads: list[threading.Thread] = []  # also those whose engine nobody holds any more: they free its memory
+
+
+@atexit.register
+def _leave() -> None:
+    """End the threads while the interpreter still stands: one that is cut off inside torch aborts the process."""
+    for engine in list(_started):
+        engine.stop()
+    for thread in _threads:
+        thread.join()

@@ -1,5 +1,7 @@
 import asyncio
 import gc
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -252,3 +254,15 @@ def _bill(usage: Cost) -> tuple[int, int, int, int]:
 def _fields(sampling: Sampling) -> dict[str, object]:
     names = ("temperature", "top_p", "top_k", "max_tokens", "seed")
     return {name: getattr(sampling, name) for name in names}
+
+
+@pytest.mark.parametrize("_", range(4))
+def test_an_interpreter_that_forgets_a_backend_ends_well(random_folder: Path, _: int) -> None:
+    code = f"""
+import asyncio
+from headgate.backends.base import Context, Sampling
+from headgate.backends.local.backend import LocalBackend
+asyncio.run(LocalBackend({str(random_folder)!r}).generate(Context.ask("?"), Sampling(max_tokens=3)))
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (0, "")
