@@ -145,7 +145,11 @@ def prefill(model: object, held: int, more: int) -> float:
 
 def first_token(role: str, rounds: int) -> list[object]:
     """Seconds of a fresh interpreter to its first token, imports included, and its memory then."""
-    command = [sys.executable, "-c", FIRST.replace("{role}", role).replace("headgate", (__package__ or "").partition(".")[0])]
+    command = [
+        sys.executable,
+        "-c",
+        FIRST.replace("{role}", role).replace("headgate", (__package__ or "").partition(".")[0]),
+    ]
     runs = [subprocess.run(command, check=True, capture_output=True, text=True).stdout.split() for _ in range(rounds)]
     seconds = sorted(float(run[0]) for run in runs)
     return [role, f"{statistics.median(seconds):.2f}", f"{seconds[-1]:.2f}", f"{float(runs[0][1]):.0f}"]
