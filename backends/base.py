@@ -14,7 +14,7 @@ Role = Literal["system", "user", "assistant", "tool"]
 Part = Literal["text", "think", "answer"]  # think and answer are the two halves of a reasoning model's turn
 Stop = Literal["delimiter", "think_end", "eos", "length", "budget", "entropy", "callback", "cancelled"]
 Exactness = Literal["exact", "lower_bound", "none"]
-OPERATIONS: Final = ("generate", "continue", "stop_above", "peek", "score", "embed", "reward", "hogwild")
+OPERATIONS: Final = ("generate", "continue", "stop_above", "peek", "score", "embed", "hogwild")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,14 +150,6 @@ class Embeddings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rewards:
-    """What a process reward model says of each of the assistant's pieces, in order, from 0 to 1."""
-
-    values: tuple[float, ...]
-    usage: Cost
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
     """What a backend, as configured, can do.
 
@@ -217,14 +209,10 @@ class Backend(Protocol):
 
 
 class Pooling(Protocol):
-    """An engine that reads and does not write: vectors of texts, or rewards of steps."""
+    """An engine that reads texts and does not write."""
 
     capabilities: Capabilities
 
     async def embed(self, texts: Sequence[str]) -> Embeddings:
         """A vector for each text. Only where "embed" is declared."""
-        ...
-
-    async def reward(self, context: Context) -> Rewards:
-        """A process reward for each of the assistant's pieces. Only where "reward" is declared."""
         ...

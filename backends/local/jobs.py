@@ -15,21 +15,20 @@ from torch import Tensor
 from ...budget.cost import Cost
 from ..base import Token
 from ..follower import Follower
+from ..tally import Tally
 from ..writing import Pick, Writing
 from .sampling import Draw, entropy, numbers
 
 
-class Job:
+class Job(Tally):
     """Tokens to read; logits are wanted from position `read_from` on."""
 
     def __init__(self, ids: Sequence[int], read_from: int) -> None:
+        super().__init__()
         self.ids = list(ids)
         self.read_from = read_from
         self.reach = len(self.ids)  # how many there can be in the end
         self.length = 0  # how many of `ids` stand in its row
-        self.input = self.cached = self.output = self.reasoning = 0
-        self.seconds = 0.0
-        self.calls = 1
         self.over = self.cancelled = False
         self.error: BaseException | None = None
         self.tell: Callable[[], object] = int  # whom to tell that nothing more will come
@@ -43,18 +42,6 @@ class Job:
     def writes_next(self) -> bool:
         """Whether one token alone is unread, and the next decoding step reads it."""
         return False
-
-    @property
-    def usage(self) -> Cost:
-        """What was really computed for it, so far."""
-        return Cost(
-            input=self.input,
-            cached_input=self.cached,
-            output=self.output,
-            reasoning=self.reasoning,
-            calls=self.calls,
-            seconds=self.seconds,
-        )
 
     def advance(self, count: int) -> slice:
         """So many more tokens stand in its row; returns which of them it wants the logits of."""

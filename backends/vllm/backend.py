@@ -21,7 +21,6 @@ from ..base import (
     NextToken,
     OnToken,
     Piece,
-    Rewards,
     Sampling,
 )
 from ..checkpoint import Checkpoint
@@ -135,10 +134,6 @@ class VllmBackend:
         await self._finish(jobs)
         usage = sum((job.usage for job in jobs), Cost())
         return Embeddings(vectors=tuple(job.vector for job in jobs), usage=usage)
-
-    async def reward(self, context: Context) -> Rewards:
-        """Not of this backend. Raises: Refused."""
-        raise Refused(f"`{self.where}`, as configured, has no reward")
 
     def judge(self, context: Context) -> Context:
         """The context with the request to rate its last step, in this model's dialect."""

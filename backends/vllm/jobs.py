@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
-from ...budget.cost import Cost
 from ..base import Sampling, Token
 from ..follower import Follower
 from ..model import derive
+from ..tally import Tally
 from ..writing import Pick, Writing
 from .choosing import ROWS, wish
 
@@ -21,34 +21,19 @@ _numbers = itertools.count()
 Asks = dict[str, object]  # the arguments of vLLM's SamplingParams, or of its PoolingParams: these name a task
 
 
-class Job:
+class Job(Tally):
     """Tokens to read, and something to learn from them."""
 
-    calls = 1
-
     def __init__(self, ids: Sequence[int]) -> None:
+        super().__init__()
         self.key = f"headgate-{next(_numbers)}"
         self.ids = list(ids)
-        self.input = self.cached = self.output = self.reasoning = 0
-        self.seconds = 0.0
         self.over = self.cancelled = False
         self.reports = False  # whether a child's report is wanted
         self.follower: Follower | None = None
         self.error: BaseException | None = None
         self.future: Future[None] = Future()
         self.future.set_running_or_notify_cancel()
-
-    @property
-    def usage(self) -> Cost:
-        """What was really computed for it, so far."""
-        return Cost(
-            input=self.input,
-            cached_input=self.cached,
-            output=self.output,
-            reasoning=self.reasoning,
-            calls=self.calls,
-            seconds=self.seconds,
-        )
 
     @property
     def held(self) -> list[int]:
