@@ -6,6 +6,11 @@ from ..budget.cost import Cost
 class Tally:
     """Tokens by class, calls and busy seconds so far."""
 
+    input: int
+    cached: int
+    output: int
+    reasoning: int
+
     def __init__(self) -> None:
         self.input = self.cached = self.output = self.reasoning = 0
         self.calls = 1
