@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, TypeVar
 
+from .formula import Formula, Operand
+
 _NAMES = "Tom Mia Leo Ann Ben Eva Sam Zoe Max Ida Kim Roy Amy Gus Jan Lea Ned Ola Pia Rex Sue Tia Uma Vic"
 _ITEMS = "apples coins books cards shells stamps marbles pens keys beans"
 NAMES, ITEMS = tuple(_NAMES.split()), tuple(_ITEMS.split())
@@ -37,14 +39,30 @@ class Line:
 
     subject: str
     statement: str
-    formula: str  # what stands between the subject and the closing full stop
     value: int
     operation: str
-    parents: tuple[str, ...] = ()
+    formula: Formula | None = None  # None where the question tells the number itself
 
     @property
     def text(self) -> str:
-        return f"{self.subject}={self.formula}."
+        return written(self.subject, self.working, self.value)
+
+    @property
+    def working(self) -> tuple[str, ...]:
+        return (str(self.formula), *self.formula.partial) if self.formula else ()
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        return self.formula.names if self.formula else ()
+
+    @property
+    def operand(self) -> Operand:
+        return Operand(self.value, self.subject)
+
+
+def written(subject: str, working: Sequence[str], value: int) -> str:
+    """A step: whose quantity it computes, the working, and at its end the name right before the value."""
+    return f"{subject}:{';'.join(working)};{subject}{value}." if working else f"{subject}{value}."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,13 +206,7 @@ def distractor(rng: random.Random, name: str, item: str, known: Mapping[str, Lin
 def base(rng: random.Random, name: str, item: str) -> Line:
     two_digits = rng.randint(10, 99), rng.randint(10, 99), rng.randint(10, 99)
     value = rng.choice((rng.randint(2, 9), *two_digits, rng.randint(100, 300)))
-    return Line(
-        subject=name,
-        statement=f"{name} has {value} {item}.",
-        formula=str(value),
-        value=value,
-        operation="copy",
-    )
+    return Line(subject=name, statement=f"{name} has {value} {item}.", value=value, operation="copy")
 
 
 def derive(rng: random.Random, name: str, from_: Line, others: Sequence[Line], mix: Mix) -> Line | None:
@@ -210,13 +222,12 @@ Rule = Callable[[random.Random, str, Line, Sequence[Line]], Line | None]
 
 
 def same(rng: random.Random, name: str, a: Line, others: Sequence[Line]) -> Line | None:
-    return step(name, "copy", f"has as many as {a.subject}", [f"{a.subject}"], a.value, a)
+    return step(name, "copy", f"has as many as {a.subject}", Formula("", a.operand))
 
 
 def add(rng: random.Random, name: str, a: Line, others: Sequence[Line]) -> Line | None:
     n = addend(rng, a.value)
-    said, terms = f"has {n} more than {a.subject}", [f"{a.subject}+{n}", f"{a.value}+{n}"]
-    return step(name, sized(n, a.value), said, terms, a.value + n, a)
+    return step(name, sized(n, a.value), f"has {n} more than {a.subject}", Formula("+", a.operand, Operand(n)))
 
 
 def subtract(rng: random.Random, name: str, a: Line, others: Sequence[Line]) -> Line | None:
@@ -224,14 +235,12 @@ def subtract(rng: random.Random, name: str, a: Line, others: Sequence[Line]) -> 
     n = n if n < a.value else rng.randint(1, max(1, a.value - 1))
     if a.value - n < 1:
         return None
-    said, terms = f"has {n} fewer than {a.subject}", [f"{a.subject}-{n}", f"{a.value}-{n}"]
-    return step(name, sized(n, a.value), said, terms, a.value - n, a)
+    return step(name, sized(n, a.value), f"has {n} fewer than {a.subject}", Formula("-", a.operand, Operand(n)))
 
 
 def times(rng: random.Random, name: str, a: Line, others: Sequence[Line]) -> Line | None:
     n = rng.randint(2, 9)
-    said, terms = f"has {n} times as many as {a.subject}", [f"{n}*{a.subject}", f"{n}*{a.value}"]
-    return step(name, f"mul{len(str(a.value))}1", said, terms, n * a.value, a)
+    return product(name, f"mul{len(str(a.value))}1", n, a)
 
 
 def times_two_digit(rng: random.Random, name: str, a: Line, others: Sequence[Line]) -> Line | None:
@@ -239,16 +248,17 @@ def times_two_digit(rng: random.Random, name: str, a: Line, others: Sequence[Lin
         return None
     n = rng.randint(11, 99)
     n += rng.randint(1, 9) if n % 10 == 0 else 0
-    tens, ones = a.value // 10 * 10, a.value % 10
-    parts = [f"{n}*{a.subject}", f"{n}*{a.value}", f"{n}*{tens}+{n}*{ones}", f"{n * tens}+{n * ones}"]
-    return step(name, "mul22", f"has {n} times as many as {a.subject}", parts, n * a.value, a)
+    return product(name, "mul22", n, a)
+
+
+def product(name: str, operation: str, n: int, a: Line) -> Line:
+    return step(name, operation, f"has {n} times as many as {a.subject}", Formula("*", Operand(n), a.operand))
 
 
 def half(rng: random.Random, name: str, a: Line, others: Sequence[Line]) -> Line | None:
     if a.value % 2:
         return None
-    terms = [f"{a.subject}/2", f"{a.value}/2"]
-    return step(name, "half", f"has half as many as {a.subject}", terms, a.value // 2, a)
+    return step(name, "half", f"has half as many as {a.subject}", Formula("/", a.operand, Operand(2)))
 
 
 def remainder(rng: random.Random, name: str, a: Line, others: Sequence[Line]) -> Line | None:
@@ -264,7 +274,7 @@ def remainder_100(rng: random.Random, name: str, a: Line, others: Sequence[Line]
 
 def left_over(name: str, operation: str, a: Line, n: int) -> Line:
     said = f"has what is left when {a.subject} groups by {n}"
-    return step(name, operation, said, [f"{a.subject} mod {n}", f"{a.value} mod {n}"], a.value % n, a)
+    return step(name, operation, said, Formula("mod", a.operand, Operand(n)))
 
 
 def sum_of(rng: random.Random, name: str, a: Line, others: Sequence[Line]) -> Line | None:
@@ -274,19 +284,17 @@ def sum_of(rng: random.Random, name: str, a: Line, others: Sequence[Line]) -> Li
     if a.value + b.value > 1998:
         return None
     operation = "add3" if max(a.value, b.value) > 99 else "add2" if min(a.value, b.value) > 9 else "add1"
-    terms = [f"{a.subject}+{b.subject}", f"{a.value}+{b.value}"]
     said = f"has as many as {a.subject} and {b.subject} together"
-    return step(name, operation, said, terms, a.value + b.value, a, b)
+    return step(name, operation, said, Formula("+", a.operand, b.operand))
 
 
 def compare(rng: random.Random, name: str, a: Line, others: Sequence[Line]) -> Line | None:
     if not others:
         return None
     b = rng.choice(others)
-    word, said, of = rng.choice((("max", "larger", max), ("min", "smaller", min)))
-    terms = [f"{word}({a.subject},{b.subject})", f"{word}({a.value},{b.value})"]
+    word, said = rng.choice((("max", "larger"), ("min", "smaller")))
     said = f"has as many as the {said} of {a.subject} and {b.subject}"
-    return step(name, "cmp", said, terms, of(a.value, b.value), a, b)
+    return step(name, "cmp", said, Formula(word, a.operand, b.operand))
 
 
 RULES: Mapping[str, Rule] = {
@@ -303,17 +311,8 @@ RULES: Mapping[str, Rule] = {
 }
 
 
-def step(name: str, operation: str, said: str, terms: Sequence[str], value: int, *parents: Line) -> Line:
-    formula = "=".join([*terms, str(value)])
-    above = tuple(parent.subject for parent in parents)
-    return Line(
-        subject=name,
-        statement=f"{name} {said}.",
-        formula=formula,
-        value=value,
-        operation=operation,
-        parents=above,
-    )
+def step(name: str, operation: str, said: str, formula: Formula) -> Line:
+    return Line(subject=name, statement=f"{name} {said}.", value=formula.value, operation=operation, formula=formula)
 
 
 def addend(rng: random.Random, value: int) -> int:
@@ -329,7 +328,7 @@ def pick(rng: random.Random, weights: Mapping[T, float]) -> T:
     return rng.choices(list(weights), list(weights.values()))[0]
 
 
-STEP = re.compile(r"(\w+)=.*?(\d+)\.")
+STEP = re.compile(r"([A-Za-z]+)(?::.+;\1)?\d+\.")
 
 
 def judge_step(problem: WordProblem, text: str, done: Collection[str] = ()) -> Verdict:
@@ -342,6 +341,5 @@ def judge_step(problem: WordProblem, text: str, done: Collection[str] = ()) -> V
     if said == line.text:
         needed = line in problem.steps and line.subject not in done
         return Verdict.RIGHT if needed else Verdict.UNNEEDED
-    ours, theirs = line.text.split("="), said.split("=")
-    same_formula = len(ours) == len(theirs) > 3 and ours[:3] == theirs[:3]
+    same_formula = line.formula and said.startswith(f"{line.subject}:{line.formula};")
     return Verdict.SLIP if same_formula else Verdict.WRONG

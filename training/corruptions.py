@@ -2,75 +2,28 @@
 
 import random
 import re
-from collections.abc import Sequence
+from dataclasses import replace
 
-from ..tasks.word_problems import Line, WordProblem
+from ..tasks.formula import Formula, Operand
+from ..tasks.word_problems import Line, WordProblem, written
 
-SLIP, WRONG = 3, 0  # ratings: a wrong result of the right formula, and wrong altogether
-SUM = re.compile(r"(\d+)(\+|-|\*|/| mod )(\d+)")
-CHOICE = re.compile(r"(max|min)\((\d+),(\d+)\)")
-SWAPPED = {"+": "-", "-": "+", "*": "+", "/": "*"}
+SWAPPED = {"+": "-", "-": "+", "*": "+", "/": "*", "max": "min", "min": "max"}
 
 
-def spoil(rng: random.Random, problem: WordProblem, k: int, planning: float = 0.4) -> tuple[str, int]:
-    """A wrong text for step k, and its rating: a wrong choice in a share `planning` of cases, else wrong working."""
-    line = problem.steps[k]
-    text = misplan(rng, problem, k) if rng.random() < planning else None
-    if text is not None:
-        return text, WRONG
-    if line.operation == "copy" or rng.random() < 0.12:
-        return misread(rng, problem, line), WRONG
-    return miscount(rng, line), SLIP
-
-
-def miscount(rng: random.Random, line: Line) -> str:
-    """The right formula with a wrong result."""
-    *working, result = line.formula.split("=")
-    if line.operation == "mul22" and rng.random() < 0.65:
-        return mismultiply(rng, line.subject, working)
-    if line.operation == "cmp":
-        (_, a, b) = CHOICE.findall(working[-1])[0]
-        other = b if result == a else a
-        result = other if other != result else slip(rng, result)
-    elif line.operation in ("mod2", "mod3"):
-        n = int(working[-1].split()[-1])
-        result = str(rng.choice([left for left in range(n) if left != line.value]))
-    else:
-        result = slip(rng, result)
-    return "=".join([line.subject, *working, result]) + "."
-
-
-def mismultiply(rng: random.Random, subject: str, working: Sequence[str]) -> str:
-    """A two-digit product with one wrong partial product, added up rightly."""
-    tens, ones = working[-1].split("+")
-    if rng.random() < 0.6:
-        tens = slip(rng, tens[:-1]) + "0"
-    else:
-        ones = slip(rng, ones)
-    return "=".join([subject, *working[:-1], f"{tens}+{ones}", str(int(tens) + int(ones))]) + "."
-
-
-def misread(rng: random.Random, problem: WordProblem, line: Line) -> str:
-    """Another number, or another operator worked out rightly."""
-    parts = line.formula.split("=")
-    sign = next((c for c in parts[0] if c in SWAPPED), None)
-    if sign and len(parts) >= 3 and rng.random() < 0.5:
-        symbols, numbers = (part.replace(sign, SWAPPED[sign]) for part in parts[:2])
-        return f"{line.subject}={symbols}={numbers}={abs(work_out(numbers) or 0)}."
-    others = [x.value for x in problem.lines.values() if x.value != line.value]
-    value = slip(rng, str(line.value)) if not others or rng.random() < 0.5 else str(rng.choice(others))
-    return "=".join([line.subject, *parts[:-1], value]) + "."
+def spoil(rng: random.Random, problem: WordProblem, k: int, planning: float = 0.4) -> str:
+    """A wrong text for step k: a wrong choice in a share `planning` of cases, else wrong working."""
+    right = {line.text for line in problem.lines.values()}
+    for _ in range(6):
+        text = misplan(rng, problem, k) if rng.random() < planning else miswork(rng, problem, problem.steps[k])
+        if text is not None and text not in right:
+            return text
+    return miscount(rng, problem.steps[k])
 
 
 def misplan(rng: random.Random, problem: WordProblem, k: int) -> str | None:
     """A wrong choice of subject, number or operand with right arithmetic; None where the problem offers none."""
-    right = {line.text for line in problem.lines.values()}
-    for _ in range(6):
-        make = rng.choices((other_subject, other_number, other_operand, too_early), (35, 20, 25, 20))[0]
-        text = make(rng, problem, k)
-        if text is not None and text not in right:
-            return text
-    return None
+    make = rng.choices((other_subject, other_number, other_operand, too_early), (35, 20, 25, 20))[0]
+    return make(rng, problem, k)
 
 
 def other_subject(rng: random.Random, problem: WordProblem, k: int) -> str | None:
@@ -79,73 +32,101 @@ def other_subject(rng: random.Random, problem: WordProblem, k: int) -> str | Non
     if not left:
         return None
     name = problem.asked if problem.asked in left and rng.random() < 0.4 else rng.choice(left)
-    return f"{name}={line.formula}."
+    return written(name, line.working, line.value)
 
 
 def other_number(rng: random.Random, problem: WordProblem, k: int) -> str | None:
     """A number of the question that is not this step's."""
-    line, numbers = problem.steps[k], re.findall(r"\d+", problem.question)
-    own = re.findall(r"\d+", line.formula.split("=")[0])
-    new = rng.choice(numbers)
-    if not simple(line) or not own or new == own[0]:
-        return None
-    symbols, working = (part for part in line.formula.split("=")[:2])
-    at_front = symbols.startswith(own[0])
-    working = new + working[len(own[0]) :] if at_front else working[: -len(own[0])] + new
-    return finished(line.subject, symbols.replace(own[0], new), working)
+    line, new = problem.steps[k], Operand(int(rng.choice(re.findall(r"\d+", problem.question))))
+    if line.formula is None:
+        return written(line.subject, (), new.value)
+    if not line.formula.left.name:
+        return worked_out(line.subject, replace(line.formula, left=new))
+    return None if line.formula.right.name else worked_out(line.subject, replace(line.formula, right=new))
 
 
 def other_operand(rng: random.Random, problem: WordProblem, k: int) -> str | None:
     """A quantity known already, but not the one that is asked for here."""
     line = problem.steps[k]
     known = [x for x in problem.steps[:k] if x.subject not in line.parents]
-    if not known or not simple(line):
+    if not known or line.formula is None:
         return None
-    new, old = rng.choice(known), problem.lines[rng.choice(line.parents)]
-    symbols, working = line.formula.split("=")[:2]
-    symbols = re.sub(rf"\b{old.subject}\b", new.subject, symbols)
-    return finished(line.subject, symbols, re.sub(rf"\b{old.value}\b", str(new.value), working, count=1))
+    return worked_out(line.subject, exchanged(line.formula, rng.choice(line.parents), rng.choice(known).operand))
 
 
 def too_early(rng: random.Random, problem: WordProblem, k: int) -> str | None:
     """A later step, with a guess in place of a quantity that is not known yet."""
     done = {x.subject: x for x in problem.steps[:k]}
-    later = [x for x in problem.steps[k + 1 :] if simple(x) and not done.keys() >= set(x.parents)]
+    later = [(x, x.formula) for x in problem.steps[k + 1 :] if x.formula and not done.keys() >= set(x.parents)]
     if not later or not done:
         return None
-    line, guess = rng.choice(later), rng.choice(list(done.values()))
-    old = problem.lines[next(name for name in line.parents if name not in done)]
-    symbols, working = line.formula.split("=")[:2]
-    return finished(line.subject, symbols, re.sub(rf"\b{old.value}\b", str(guess.value), working, count=1))
+    (line, formula), guess = rng.choice(later), rng.choice(list(done.values()))
+    unknown = next(name for name in line.parents if name not in done)
+    return worked_out(line.subject, exchanged(formula, unknown, Operand(guess.value, unknown)))
 
 
-def simple(line: Line) -> bool:
-    """Whether the formula is `symbols=numbers=result`."""
-    return line.formula.count("=") == 2
+def miswork(rng: random.Random, problem: WordProblem, line: Line) -> str | None:
+    """Another operation, an operand's value misread, or a slip."""
+    kind = rng.random()
+    if line.formula and kind < 0.1:
+        sign = SWAPPED.get(line.formula.sign)
+        return None if sign is None else worked_out(line.subject, replace(line.formula, sign=sign))
+    if line.formula and kind < 0.3:
+        return misread(rng, problem, line, line.formula)
+    return miscount(rng, line)
 
 
-def finished(subject: str, symbols: str, numbers: str) -> str | None:
-    value = work_out(numbers)
-    return None if value is None else f"{subject}={symbols}={numbers}={abs(value)}."
+def misread(rng: random.Random, problem: WordProblem, line: Line, formula: Formula) -> str | None:
+    """The right operand with the value of another, or with one digit misread."""
+    name = rng.choice(line.parents)
+    others = [x.value for x in problem.lines.values() if x.subject != name]
+    value = rng.choice(others) if others and rng.random() < 0.6 else slip(rng, problem.lines[name].value)
+    return worked_out(line.subject, exchanged(formula, name, Operand(value, name)))
 
 
-def work_out(expression: str) -> int | None:
-    """The value of a sum of two numbers; None where it has none."""
-    if chosen := CHOICE.fullmatch(expression):
-        a, b = int(chosen[2]), int(chosen[3])
-        return max(a, b) if chosen[1] == "max" else min(a, b)
-    found = SUM.fullmatch(expression)
-    if not found:
+def miscount(rng: random.Random, line: Line) -> str:
+    """The right formula with a wrong result."""
+    if line.formula and line.formula.partial and rng.random() < 0.65:
+        return mismultiply(rng, line)
+    return written(line.subject, line.working, wrong_result(rng, line))
+
+
+def wrong_result(rng: random.Random, line: Line) -> int:
+    formula = line.formula
+    if formula and formula.sign in ("max", "min") and formula.left.value != formula.right.value:
+        return formula.left.value + formula.right.value - line.value
+    if formula and formula.sign == "mod" and formula.right.value < 10:
+        return rng.choice([left for left in range(formula.right.value) if left != line.value])
+    return slip(rng, line.value)
+
+
+def mismultiply(rng: random.Random, line: Line) -> str:
+    """A two-digit product with one wrong partial product, added up rightly."""
+    *working, sums = line.working
+    tens, ones = map(int, sums.split("+"))
+    if rng.random() < 0.6:
+        tens = slip(rng, tens // 10) * 10
+    else:
+        ones = slip(rng, ones)
+    return written(line.subject, [*working, f"{tens}+{ones}"], tens + ones)
+
+
+def exchanged(formula: Formula, name: str, new: Operand) -> Formula:
+    """The formula with another operand in the place of the one of that name."""
+    return replace(formula, left=new) if formula.left.name == name else replace(formula, right=new)
+
+
+def worked_out(subject: str, formula: Formula) -> str | None:
+    """The step of a formula; None where it has no result that a step may have."""
+    if formula.sign in ("/", "mod") and formula.right.value == 0:
         return None
-    a, sign, b = int(found[1]), found[2], int(found[3])
-    if sign in ("/", " mod ") and b == 0:
-        return None
-    return {"+": a + b, "-": a - b, "*": a * b}.get(sign, a // max(b, 1) if sign == "/" else a % max(b, 1))
+    value, working = formula.value, (str(formula), *formula.partial)
+    return None if value < 0 else written(subject, working, value)
 
 
-def slip(rng: random.Random, number: str) -> str:
+def slip(rng: random.Random, right: int) -> int:
     """A number close to this one, as people and small models get it wrong."""
-    right, kind = int(number), rng.random()
+    number, kind = str(right), rng.random()
     if kind < 0.35:
         wrong = right + rng.choice((-1, 1))
     elif kind < 0.6:
@@ -157,4 +138,4 @@ def slip(rng: random.Random, number: str) -> str:
         wrong = int(number[:at] + rng.choice("0123456789") + number[at + 1 :])
     else:
         wrong = right + rng.choice((-2, 2, -5, 5, 9, -9))
-    return str(wrong if wrong >= 0 and wrong != right else right + 1)
+    return wrong if wrong >= 0 and wrong != right else right + 1

@@ -6,16 +6,36 @@ judges, while the document is paid for once. Loss stands only on right steps, an
 """
 
 import random
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ..tasks.word_problems import OPERATIONS, Mix, WordProblem, draw
+from ..tasks.word_problems import (
+    ITEMS,
+    NAMES,
+    OPERATIONS,
+    Line,
+    Mix,
+    Verdict,
+    WordProblem,
+    base,
+    derive,
+    draw,
+    judge_step,
+)
 from .corruptions import spoil
 from .formats import CLOSE, DELIMITER, END, RATE, asking, boxed
 from .tokenizer import Encoder
 
 RIGHT, UNNEEDED = 9, 6
+RATINGS: Mapping[Verdict, int] = {
+    Verdict.RIGHT: RIGHT,
+    Verdict.UNNEEDED: UNNEEDED,
+    Verdict.SLIP: 3,
+    Verdict.WRONG: 0,
+}
 IGNORED = -1
+VALUE = re.compile(r"(?<=[a-z])(\d+)")
 TILTED: Mapping[str, float] = {
     "same": 3,
     "add": 13,
@@ -26,6 +46,16 @@ TILTED: Mapping[str, float] = {
     "half": 6,
     "compare": 14,
     "remainder": 15,
+}
+DRILLED: Mapping[str, float] = {
+    "add": 16,
+    "subtract": 16,
+    "times": 13,
+    "times_two_digit": 10,
+    "sum": 30,
+    "half": 3,
+    "compare": 20,
+    "remainder": 18,
 }
 EASY = frozenset({"copy", "half", "mod100", "mul11"})
 HARD = frozenset({"mod2", "mod3", "mul22", "add3", "cmp", "add2"})
@@ -68,6 +98,7 @@ class Document:
 class Plan:
     """What is drawn how often at one moment of the training."""
 
+    looked_up: float = 0.0
     drill: float = 0.05
     cut_short: float = 0.04
     rated: float = 0.0  # share of solved problems that carry rating branches
@@ -75,7 +106,7 @@ class Plan:
     rating_weight: float = 3.0
     operations: Mapping[str, float] = field(default_factory=lambda: dict(OPERATIONS))
     shuffled: float = 0.0
-    remainders: float = 0.1  # share of drill lines
+    drilled: Mapping[str, float] = field(default_factory=lambda: dict(DRILLED))
 
 
 def draft_plan(fraction: float) -> Plan:
@@ -84,16 +115,20 @@ def draft_plan(fraction: float) -> Plan:
 
 
 def target_plan(fraction: float) -> Plan:
-    """First to solve, then to rate; the operations that it gets wrong come more often from the first third on."""
-    solving, late = fraction < 0.4, fraction > 0.7
+    """First to look values up by names, then to solve, then to rate; hard operations come more often from a third on.
+
+    A model that meets look-ups only now and then never learns them: it copies the latest value, which is mostly right.
+    """
+    looking, solving, late = fraction < 0.08, fraction < 0.4, fraction > 0.7
     return Plan(
-        drill=0.10 if solving else 0.40 if late else 0.15,
+        looked_up=0.9 if looking else 0.05,
+        drill=0.2,
         cut_short=0.03,
-        rated=0.25 if solving else 0.65,
+        rated=0.0 if looking else 0.2 if solving else 0.6,
         own=0.75 if late else 0.65,
-        rating_weight=4.0 if late else 3.0,
+        rating_weight=2.0 if solving else 3.0,
         operations=OPERATIONS if fraction < 0.3 else TILTED,
-        remainders=0.15 if fraction < 0.3 else 0.25,
+        shuffled=0.08,
     )
 
 
@@ -106,6 +141,8 @@ class Curriculum:
         self.rate, self.close = encoder.encode(RATE), encoder.encode(CLOSE)
 
     def draw(self, rng: random.Random, plan: Plan) -> Document:
+        if rng.random() < plan.looked_up:
+            return self.looked_up(rng)
         kind = rng.random()
         if kind < plan.drill:
             return self.drill(rng, plan)
@@ -154,8 +191,8 @@ class Curriculum:
             return self.surplus(rng, problem)
         if rng.random() < 0.03:
             return self.close, 0
-        text, rating = invented(rng, problem, k)
-        return self.encoder.encode(text + DELIMITER), rating
+        text, done = invented(rng, problem, k), {line.subject for line in problem.steps[:k]}
+        return self.encoder.encode(text + DELIMITER), RATINGS[judge_step(problem, text, done)]
 
     def surplus(self, rng: random.Random, problem: WordProblem) -> tuple[list[int], int]:
         """After the last step: the end of thinking, or a step that nothing needs any more."""
@@ -179,13 +216,26 @@ class Curriculum:
         document.add(self.encoder.encode(boxed(problem.answer) + END), 1.0)
         return document
 
+    def looked_up(self, rng: random.Random) -> Document:
+        """Quantities told once and then again and again, loss on every value that was told before."""
+        document, names = Document(), rng.sample(NAMES, rng.randint(3, 10))
+        known: dict[str, int] = {}
+        for name in [*names, *rng.choices(names, k=rng.randint(10, 30))]:
+            told = name in known
+            value = known.setdefault(name, rng.randrange(10 ** rng.choice((1, 2, 2, 3, 3, 4))))
+            document.add(self.encoder.encode(name))
+            document.add(self.encoder.encode(str(value)), float(told))
+            document.add(self.encoder.encode(f".{DELIMITER}"))
+        return document
+
     def drill(self, rng: random.Random, plan: Plan) -> Document:
-        """Bare sums, one a line."""
-        document = Document()
-        for _ in range(rng.randint(6, 12)):
-            asked, result = bare_sum(rng, plan.remainders)
-            document.add(self.encoder.encode(asked + "="))
-            document.add(self.encoder.encode(f"{result}.{DELIMITER}"), 1.0)
+        """Steps without a question, each from any before it: loss on values that are looked up, and on results."""
+        document, known = Document(), list[Line]()
+        for name in rng.sample(NAMES, rng.randint(6, 12)):
+            line = bare_step(rng, name, known, plan)
+            for part, learned in parts(line):
+                document.add(self.encoder.encode(part), float(learned))
+            known.append(line)
         return document
 
 
@@ -199,62 +249,38 @@ def branches(rng: random.Random, problem: WordProblem, k: int) -> int:
     return 1 + int(operation in HARD and rng.random() < 0.5)
 
 
-def invented(rng: random.Random, problem: WordProblem, k: int) -> tuple[str, int]:
+def invented(rng: random.Random, problem: WordProblem, k: int) -> str:
     """A candidate made by rule: right, right but not needed here, or spoiled."""
     kind, done = rng.random(), {line.subject for line in problem.steps[:k]}
     if kind < 0.42:
-        return problem.steps[k].text, RIGHT
+        return problem.steps[k].text
     if kind < 0.50:
         beside = [line for line in problem.distractors if done.issuperset(line.parents)]
         spare = [*beside, *problem.steps[:k]]
-        return (rng.choice(spare).text, UNNEEDED) if spare else (problem.steps[k].text, RIGHT)
+        return rng.choice(spare).text if spare else problem.steps[k].text
     return spoil(rng, problem, k)
 
 
-def bare_sum(rng: random.Random, remainders: float) -> tuple[str, str]:
-    """A sum and its result, two-digit products with the partial products in between."""
-    kinds = ("+", "-", "*", "x", "/", "max", "100")
-    kind = "mod" if rng.random() < remainders else rng.choices(kinds, (26, 26, 13, 10, 3, 18, 2))[0]
-    a = rng.choice((rng.randint(2, 99), rng.randint(10, 99), rng.randint(100, 999), rng.randint(100, 1500)))
-    b = rng.choice((rng.randint(1, 9), rng.randint(10, 99), rng.randint(10, 99), rng.randint(100, 999)))
-    return SUMS[kind](rng, a, b)
+def bare_step(rng: random.Random, name: str, known: Sequence[Line], plan: Plan) -> Line:
+    """A number, or what follows from one or two of the quantities that are known."""
+    mix = Mix(operations=plan.drilled)
+    while len(known) > 1 and rng.random() < 0.8:
+        a, *others = rng.sample(known, len(known))
+        line = derive(rng, name, a, others, mix)
+        if line is not None and len(set(line.parents)) == len(line.parents):
+            return line
+    return base(rng, name, rng.choice(ITEMS))
 
 
-def _product(rng: random.Random, a: int, b: int) -> tuple[str, str]:
-    n, m = rng.randint(2, 9), rng.randint(2, 499)
-    return f"{n}*{m}", str(n * m)
-
-
-def _long_product(rng: random.Random, a: int, b: int) -> tuple[str, str]:
-    n, m = rng.randint(1, 9) * 10 + rng.randint(1, 9), rng.randint(1, 9) * 10 + rng.randint(1, 9)
-    tens, ones = m // 10 * 10, m % 10
-    return f"{n}*{m}", f"{n}*{tens}+{n}*{ones}={n * tens}+{n * ones}={n * m}"
-
-
-def _remainder(rng: random.Random, a: int, b: int) -> tuple[str, str]:
-    n, m = rng.randint(3, 9), rng.randint(100, 999) if rng.random() < 0.6 else rng.randint(10, 99)
-    return f"{m} mod {n}", str(m % n)
-
-
-def _choice(rng: random.Random, a: int, b: int) -> tuple[str, str]:
-    return (f"max({a},{b})", str(max(a, b))) if rng.random() < 0.5 else (f"min({a},{b})", str(min(a, b)))
-
-
-def _hundreds(rng: random.Random, a: int, b: int) -> tuple[str, str]:
-    m = rng.randint(1000, 9999)
-    return f"{m} mod 100", str(m % 100)
-
-
-SUMS = {
-    "+": lambda rng, a, b: (f"{a}+{b}", str(a + b)),
-    "-": lambda rng, a, b: (f"{max(a, b)}-{min(a, b)}", str(abs(a - b))),
-    "/": lambda rng, a, b: (f"{a // 2 * 2}/2", str(a // 2)),
-    "*": _product,
-    "x": _long_product,
-    "mod": _remainder,
-    "max": _choice,
-    "100": _hundreds,
-}
+def parts(line: Line) -> Iterator[tuple[str, bool]]:
+    """A drilled step in pieces, and whether each can be known from what stands before it."""
+    if line.formula is None:
+        yield line.text + DELIMITER, False
+        return
+    given = f"{line.subject}:{line.formula};"
+    for part in VALUE.split(given):
+        yield part, part.isdecimal()
+    yield line.text.removeprefix(given) + DELIMITER, True
 
 
 def plain_texts(count: int, seed: int) -> Iterator[str]:
@@ -263,5 +289,4 @@ def plain_texts(count: int, seed: int) -> Iterator[str]:
     for _ in range(count):
         problem = draw(rng, split="training")
         steps = "".join(line.text + DELIMITER for line in problem.steps)
-        drilled = "".join(f"{asked}={result}.{DELIMITER}" for asked, result in (bare_sum(rng, 0.2),))
-        yield asking(problem.question) + steps + CLOSE + boxed(problem.answer) + END + drilled + RATE
+        yield asking(problem.question) + steps + CLOSE + boxed(problem.answer) + END + RATE

@@ -41,8 +41,8 @@ class Settings:
     out: Path
     seed: int = 1
     processes: int = 2
-    draft_tokens: int = 14_000_000
-    target_tokens: int = 43_000_000
+    draft_tokens: int = 12_000_000
+    target_tokens: int = 32_000_000
     own_problems: int = 8_000
     check_every: int = 3_000_000
     compiled: bool = True

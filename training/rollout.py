@@ -13,13 +13,11 @@ from torch import Tensor
 
 from ..backends.local.qwen3 import Qwen3, causal
 from ..tasks.word_problems import Mix, Verdict, WordProblem, judge_step, problems
-from .corruptions import SLIP, WRONG
-from .curriculum import RIGHT, TILTED, UNNEEDED, Own
+from .curriculum import RATINGS, TILTED, Own
 from .formats import CLOSE, DELIMITER, asking
 from .tokenizer import Encoder
 
 STEP_LIMIT, ANSWER_LIMIT = 64, 360
-RATINGS = {Verdict.RIGHT: RIGHT, Verdict.UNNEEDED: UNNEEDED, Verdict.SLIP: SLIP, Verdict.WRONG: WRONG}
 
 
 class DenseKV:

@@ -10,7 +10,7 @@ import pytest
 from headgate import Agent, Event, Problem, RecipeError
 
 QUESTION = "Tom has 1 apple. Mia has 2 more. How many does Mia have?"
-SOLUTIONS = {QUESTION: [["Tom=1.", "Mia=Tom+2=3."], "3"], "Other?": [["A=4."], "4"]}
+SOLUTIONS = {QUESTION: [["Tom1.", "Mia:Tom1+2;Mia3."], "3"], "Other?": [["A=4."], "4"]}
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from headgate.orchestrator.otel.w3c import parse
 from .conftest import furnish, headgate
 
 QUESTION = "Tom has 1 apple. Mia has 2 more. How many does Mia have?"
-STEPS = ["Tom=1.", "Mia=Tom+2=3."]
+STEPS = ["Tom1.", "Mia:Tom1+2;Mia3."]
 EPOCH_NS = 1_800_000_000_000_000_000
 INBOUND = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-03"
 

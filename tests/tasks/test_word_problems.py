@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 
+from headgate.tasks.formula import Formula, Operand
 from headgate.tasks.word_problems import (
     HARD,
     NAMES,
@@ -18,7 +19,6 @@ from headgate.tasks.word_problems import (
     judge_step,
     problems,
 )
-from headgate.training.corruptions import work_out
 
 
 @pytest.fixture(scope="module")
@@ -63,12 +63,38 @@ def test_every_step_needs_only_what_came_before_and_is_needed_later(many: list[W
         assert used == known
 
 
-def test_every_equation_of_a_step_is_true(many: list[WordProblem]) -> None:
-    for line in (line for problem in many for line in problem.lines.values()):
-        numbers = [part for part in line.formula.split("=") if not re.search("[A-Z]", part)]
-        simple = [value for part in numbers if (value := work_out(part)) is not None]
-        assert all(value == line.value for value in simple if line.operation != "mul22"), line.text
-        assert numbers[-1] == str(line.value)
+def test_every_operand_is_a_number_or_a_known_name_before_its_value(many: list[WordProblem]) -> None:
+    for problem in many:
+        for line in (line for line in problem.lines.values() if line.formula):
+            named = re.findall(r"([A-Z][a-z]+)(\d+)", line.working[0])
+            assert named == [(name, str(problem.lines[name].value)) for name in line.parents]
+            assert line.text.startswith(f"{line.subject}:")
+            assert line.text.endswith(f";{line.subject}{line.value}.")
+
+
+def test_every_partial_result_adds_up(many: list[WordProblem]) -> None:
+    lines = [line for problem in many for line in problem.lines.values() if len(line.working) > 1]
+    assert {line.operation for line in lines} == {"mul22"}
+    for line in lines:
+        n, m = map(int, re.findall(r"\d+", line.working[0]))
+        tens, ones = line.working[1].split("+")
+        assert n * m == line.value == sum(map(int, line.working[2].split("+")))
+        assert [eval(tens), eval(ones)] == [int(part) for part in line.working[2].split("+")]
+
+
+@pytest.mark.parametrize(
+    ("formula", "text", "value"),
+    [
+        (Formula("", Operand(63, "Tom")), "Tom63", 63),
+        (Formula("+", Operand(63, "Tom"), Operand(21)), "Tom63+21", 84),
+        (Formula("*", Operand(3), Operand(63, "Tom")), "3*Tom63", 189),
+        (Formula("/", Operand(63, "Tom"), Operand(2)), "Tom63/2", 31),
+        (Formula("mod", Operand(63, "Tom"), Operand(5)), "Tom63 mod 5", 3),
+        (Formula("min", Operand(63, "Tom"), Operand(21, "Amy")), "min(Tom63,Amy21)", 21),
+    ],
+)
+def test_a_formula_writes_each_name_right_before_its_value(formula: Formula, text: str, value: int) -> None:
+    assert (str(formula), formula.value) == (text, value)
 
 
 def test_statements_stand_in_natural_order_unless_shuffled() -> None:
@@ -125,11 +151,11 @@ def test_a_step_done_before_is_not_needed_again() -> None:
 def test_a_wrong_result_of_the_right_formula_is_a_slip() -> None:
     problem = example()
     line = next(line for line in problem.steps if line.operation == "mul21")
-    off_by_one = line.text.replace(f"={line.value}.", f"={line.value + 1}.")
+    off_by_one = line.text.replace(f";{line.subject}{line.value}.", f";{line.subject}{line.value + 1}.")
     assert judge_step(problem, off_by_one) is Verdict.SLIP
 
 
-@pytest.mark.parametrize("text", ["", "Nonsense.", "Bob=3.", "</think>", "Tom has 3.", "="])
+@pytest.mark.parametrize("text", ["", "Nonsense.", "Bob3.", "Kim:;Kim3.", "</think>", "Tom has 3.", "="])
 def test_anything_else_is_wrong(text: str) -> None:
     assert judge_step(example(), text) is Verdict.WRONG
 
@@ -137,4 +163,4 @@ def test_anything_else_is_wrong(text: str) -> None:
 def test_right_values_with_other_working_are_wrong() -> None:
     problem = example()
     line = next(line for line in problem.steps if line.operation == "mul21")
-    assert judge_step(problem, f"{line.subject}={line.value}.") is Verdict.WRONG
+    assert judge_step(problem, f"{line.subject}{line.value}.") is Verdict.WRONG

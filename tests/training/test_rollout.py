@@ -60,7 +60,7 @@ def test_sampling_depends_on_the_seed_only(model: Qwen3, encoder: Encoder) -> No
 
 
 def test_a_rating_is_read_from_the_digits_behind_the_request(model: Qwen3, encoder: Encoder) -> None:
-    before, step, request = prompts(encoder)[0], encoder.encode("Tom=3.\n\n"), encoder.encode(RATE)
+    before, step, request = prompts(encoder)[0], encoder.encode("Tom3.\n\n"), encoder.encode(RATE)
     digits = [encoder.one(str(digit)) for digit in range(10)]
     found = rate(model, request, digits, [(before, step), (before, step[:4])])[0]
     shares = alone(model, [*before, *step, *request])[-1][digits].softmax(-1)

@@ -72,8 +72,8 @@ def test_a_rating_request_after_a_step_is_what_the_template_gives(tokenizer_fold
     tokenizer = AutoTokenizer.from_pretrained(tokenizer_folder)
     said = [
         {"role": "user", "content": "How many?"},
-        {"role": "assistant", "content": "<think>\nTom=3.\n\n"},
+        {"role": "assistant", "content": "<think>\nTom3.\n\n"},
         {"role": "user", "content": "Rate the last step from 0 to 9."},
     ]
     text = tokenizer.apply_chat_template(said, tokenize=False) + "<|im_start|>assistant\n"
-    assert text == asking("How many?") + "Tom=3.\n\n" + RATE
+    assert text == asking("How many?") + "Tom3.\n\n" + RATE

@@ -73,7 +73,7 @@ def test_a_childs_steps_end_where_the_local_engines_end(apart: VllmBackend, loca
 
 def test_a_childs_peeks_and_scores_are_the_local_engines(apart: VllmBackend, local: LocalBackend, ask: Ask) -> None:
     texts = [str(digit) for digit in range(10)]
-    step = Piece(role="assistant", text="Tom=11.\n\n", part="think", stop="think_end")
+    step = Piece(role="assistant", text="Tom11.\n\n", part="think", stop="think_end")
     mine, theirs = asyncio.run(apart.peek(ask(1), texts)), asyncio.run(local.peek(ask(1), texts))
     assert mine.entropy == pytest.approx(theirs.entropy, abs=CLOSE)
     assert dict(mine.logprobs) == pytest.approx(dict(theirs.logprobs), abs=CLOSE)

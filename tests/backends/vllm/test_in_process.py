@@ -110,7 +110,7 @@ def test_all_texts_of_a_vocabulary_can_be_asked_for_at_once(draft: VllmBackend, 
 
 def test_a_step_that_the_cache_already_holds_is_scored_right(draft: VllmBackend, local: LocalBackend) -> None:
     context = Context.ask("Tom has 17 apples and asks how many he had before. " * 4)
-    step = Piece(role="assistant", text="Tom=17.\n\nMia=Tom+5=22.\n\n" * 6, part="think")
+    step = Piece(role="assistant", text="Tom17.\n\nMia:Tom17+5;Mia22.\n\n" * 6, part="think")
     meant = asyncio.run(local.score(context, step)).logprobs
     fresh = asyncio.run(draft.score(context, step))
     assert fresh.logprobs == pytest.approx(meant, abs=CLOSE)
