@@ -4,7 +4,7 @@ PIP_ARGS ?=
 BIN := .venv/bin
 TORCH := torch==2.13.0
 ROOMS := backends benchmarks budget orchestrator recipes routers strategies tasks training verifiers
-QUESTION := Tom has 17 apples. Mia has 5 more than Tom. Leo has 12 times as many as Mia. Ann has what is left when Leo groups by 7. Ben has 48 apples. Eva has as many as Ann and Ben together. How many does Eva have?
+QUESTION := Ben has 33 apples. Kim has 6 fewer than Ben. Lea has 7 times as many as Kim. Max has 8 times as many as Lea. Sam has 2 more than Max. How many does Sam have?
 export HF_HUB_OFFLINE := 1
 
 .PHONY: demo test test-fast lint format types clean
