@@ -4,6 +4,8 @@ Contexts are values: a tuple of pieces that `append` never changes, so that keep
 rollback. A piece carries the ids that were sampled, per tokenizer, so that history is never tokenised again.
 """
 
+import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal, Protocol, Self
@@ -14,7 +16,18 @@ Role = Literal["system", "user", "assistant", "tool"]
 Part = Literal["text", "think", "answer"]  # think and answer are the two halves of a reasoning model's turn
 Stop = Literal["delimiter", "think_end", "eos", "length", "budget", "entropy", "callback", "cancelled"]
 Exactness = Literal["exact", "lower_bound", "none"]
-OPERATIONS: Final = ("generate", "continue", "stop_above", "peek", "score", "embed", "hogwild")
+OPERATIONS: Final = (
+    "generate",
+    "continue",
+    "stop_above",
+    "regex",
+    "json_schema",
+    "peek",
+    "score",
+    "embed",
+    "hogwild",
+)
+_SIGNS: Final = re.compile(r"[][\\.^$*+?(){}|]")  # that stand for something else in a regular expression
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,12 +77,42 @@ class Context:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Constraint:
+    """What a whole text must be: a match of a regular expression, or JSON of a schema, written as JSON; one of the two.
+
+    Its field is named as the operation that a backend declares for it. A text that `max_tokens` or a delimiter cuts
+    is the beginning of such a text. Regular expressions are as engines read them: neither looking around nor
+    referring back. Raises: ValueError.
+    """
+
+    regex: str = ""
+    json_schema: str = ""
+
+    def __post_init__(self) -> None:
+        if bool(self.regex) == bool(self.json_schema):
+            raise ValueError("a constraint is a regex or a json_schema, one of the two")
+        if self.json_schema and not isinstance(json.loads(self.json_schema), dict):
+            raise ValueError(f"a json_schema is a JSON object, not {self.json_schema[:40]!r}")
+
+    @classmethod
+    def choice(cls, *texts: str) -> Self:
+        """One of these texts, to the letter. Raises: ValueError."""
+        return cls(regex="|".join(_SIGNS.sub(r"\\\g<0>", text) for text in texts))
+
+    @property
+    def operation(self) -> str:
+        """What a backend must declare to hold a text to it."""
+        return "regex" if self.regex else "json_schema"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
     """How to continue a context.
 
     temperature 0 is greedy, ties to the lowest id. stop: delimiters; a generation ends with the token that completes
     one, and what that token carries beyond it is kept. stop_above: ends BEFORE the first token at which the
-    next-token entropy, in nats, exceeds it. While a context is writing its think part, the dialect's closing tag
+    next-token entropy, in nats, exceeds it. constraint: what the text must be; log-probabilities and entropies are
+    then those among the tokens that it allows. While a context is writing its think part, the dialect's closing tag
     always ends the generation (stop "think_end") and is not part of the text.
     """
 
@@ -79,8 +122,15 @@ class Sampling:
     max_tokens: int = 512
     stop: tuple[str, ...] = ()
     stop_above: float | None = None
+    constraint: Constraint | None = None
     seed: int = 0
     entropies: bool = False
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The operations that a backend must declare to go on so."""
+        more = {"stop_above"} if self.stop_above is not None else set[str]()
+        return frozenset({"generate"} | more | ({self.constraint.operation} if self.constraint else set[str]()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,10 +203,10 @@ class Embeddings:
 class Capabilities:
     """What a backend, as configured, can do.
 
-    operations: of `OPERATIONS`; without "continue" a turn that has begun is not gone on with, without "stop_above" no
-    `Sampling.stop_above` may be asked for. external: it outlives this process or charges for it, so that a reservation
-    must be durable first. cancel: what a cancelled call costs. parallel: calls that it gains from having in flight
-    together. reread: prompt tokens that each sample of a call but the first may read again.
+    operations: of `OPERATIONS`; without "continue" a turn that has begun is not gone on with, without "stop_above",
+    "regex" or "json_schema" no `Sampling` may ask for it. external: it outlives this process or charges for it, so
+    that a reservation must be durable first. cancel: what a cancelled call costs. parallel: calls that it gains from
+    having in flight together. reread: prompt tokens that each sample of a call but the first may read again.
     """
 
     operations: frozenset[str]

@@ -8,6 +8,7 @@ rated is shown unclosed, unless closing it is the step to rate.
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, Self
 
@@ -98,9 +99,9 @@ class Dialect:
 
     def rate(self, context: Context) -> Context:
         """The context with the request to rate its last step, about to write the digit."""
-        asked = context.append(Piece(role="user", text=self.judge))
+        asked = context.append(_fixed("user", self.judge))
         if self.judge_prefill:
-            asked = asked.append(Piece(role="assistant", text=self.judge_prefill))
+            asked = asked.append(_fixed("assistant", self.judge_prefill))
         return asked.then("text")
 
     def _turn(self, before: Role | None, role: Role) -> Iterator[str]:
@@ -116,6 +117,12 @@ class Dialect:
             yield self.think_skip
         elif before == "think" and after == "answer":
             yield self.think_close
+
+
+@lru_cache(maxsize=64)
+def _fixed(role: Role, text: str) -> Piece:
+    """One piece for all who ask the same, so that a tokenizer encodes it once."""
+    return Piece(role=role, text=text)
 
 
 def _render(template: str, roles: tuple[Role, ...], **options: bool) -> list[str]:

@@ -20,7 +20,7 @@ from ..budget.events import Trace
 from ..budget.ledger import Bound, Hold, Ledger
 from ..budget.prices import Price
 from .base import Backend, Completion, Context, Likelihood, NextToken, OnToken, Piece, Sampling, Token
-from .errors import BackendError, Cancelled, ContextTooLong, RateLimited
+from .errors import BackendError, Cancelled, ContextTooLong, RateLimited, Refused
 
 Result = TypeVar("Result")
 
@@ -67,6 +67,8 @@ class Model:
         final: bool = False,
     ) -> list[Completion]:
         """Continue a context n times in one call. Raises: BudgetExceeded, BackendError."""
+        if (held := sampling.constraint) and held.operation not in self.backend.capabilities.operations:
+            raise Refused(f"`{self.name}` has no {held.operation}", hint="give the role a model on another backend")
         place = f"{self.path}/{at}/{self.name}"
         seeded = replace(sampling, seed=derive(self.seed, place))
         bound = self._bound(context, seeded.max_tokens, n)

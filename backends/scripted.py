@@ -23,18 +23,7 @@ from pathlib import Path
 from typing import Final, Protocol, cast
 
 from ..budget.cost import Cost
-from .base import (
-    Capabilities,
-    Completion,
-    Context,
-    Likelihood,
-    NextToken,
-    OnToken,
-    Piece,
-    Sampling,
-    Stop,
-    Token,
-)
+from .base import Capabilities, Completion, Context, Likelihood, NextToken, OnToken, Piece, Sampling, Stop, Token
 from .dialect import Dialect
 from .errors import Cancelled, NotAModel
 
@@ -114,6 +103,10 @@ class Scripted:
     def judge(self, context: Context) -> Context:
         """In its dialect."""
         return self.dialect.rate(context)
+
+    async def forget(self) -> None:
+        """Empty what was kept of earlier calls, so that the next ones are billed as the first were."""
+        self._read.clear()
 
     async def close(self) -> None:
         """Nothing is held."""

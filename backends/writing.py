@@ -6,11 +6,13 @@ carries beyond a delimiter is kept. A closing tag of thinking is billed and is n
 
 import codecs
 from collections.abc import Collection, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ..budget.cost import Cost
 from .base import Completion, Exactness, Sampling, Stop, Token
 from .tokens import Tokens
+
+_UTF8: Final = codecs.getincrementaldecoder("utf-8")
 
 
 class Pick(NamedTuple):
@@ -51,7 +53,7 @@ class Writing:
         self._reach = max(map(len, [*endings, b" "])) - 1
         self._bytes, self._spelled = bytearray(), 0  # of the first so many ids
         self._prefix = tokens.unfinished(ids)
-        self._stream = _decoder(self._prefix)
+        self._stream: codecs.IncrementalDecoder | None = None  # of who follows
 
     @property
     def text(self) -> str:
@@ -68,6 +70,7 @@ class Writing:
         """Go on by one token, or end before it; returns the token as a follower sees it, None where there is none."""
         if not self.go(*pick) or self.stop == "think_end":
             return None
+        self._stream = self._stream or _decoder(self._prefix)
         text = self._stream.decode(self._tokens.bytes[pick.token])
         return Token(text=text, id=pick.token, logprob=pick.logprob)
 
@@ -136,6 +139,6 @@ class Writing:
 
 
 def _decoder(prefix: bytes) -> codecs.IncrementalDecoder:
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    decoder = _UTF8("replace")
     decoder.decode(prefix)
     return decoder

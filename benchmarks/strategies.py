@@ -18,9 +18,9 @@ from time import perf_counter
 from rich.progress import Progress
 
 from ..orchestrator.agent import Agent, Solved
+from ..orchestrator.intervals import paired, wilson
 from ..tasks import registry
 from ..verifiers.base import Problem
-from .intervals import paired, wilson
 from .results import record
 
 GREEDY: Mapping[str, object] = {"temperature": 0, "step_tokens": 64, "think_tokens": 512, "answer_tokens": 32}

@@ -23,7 +23,7 @@ from ..budget.events import Event, Sink, Trace
 from ..budget.ledger import Ledger
 from ..budget.prices import Price
 from ..strategies.base import Answer, Kept, digest
-from ..verifiers import numeric
+from ..verifiers import registry as verifiers
 from ..verifiers.base import Problem
 from . import recipe as recipes
 from .errors import RecipeError
@@ -46,7 +46,7 @@ class _Told(TypedDict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Solved:
-    """A problem and how it ended; `correct` is None without a reference; seconds of wall clock.
+    """A problem and how it ended; `correct` is None where nobody can tell; seconds of wall clock.
 
     earlier: whether an earlier process of the run ended it.
     """
@@ -107,11 +107,18 @@ class Agent:
         return (await self.solved(_problem(problem))).answer
 
     async def solved(self, problem: Problem, *, survive: bool = False) -> Solved:
-        """As `asolve`, with how long it took. survive: whatever goes wrong becomes a failed answer with its cost."""
+        """As `asolve`, with how long it took. survive: whatever goes wrong becomes a failed answer with its cost.
+
+        Not so workers that cannot go on, and a verifier whose package is missing here: those are raised.
+        """
         if ended := self._ended_before(problem):
             return ended
         began = time.perf_counter()
+        if what := verifiers.missing(problem):
+            raise RecipeError(what)
         try:
+            if what := verifiers.lacks(problem):
+                raise RecipeError(what)
             answer = await self._answer(problem, survive)
         except FleetError:
             raise
@@ -264,7 +271,7 @@ class Agent:
 
     async def _ended(self, problem: Problem, answer: Answer, seconds: float) -> Solved:
         """Told, and durable before anybody hears of it."""
-        correct = None if problem.reference is None else numeric.same(answer.text, problem.reference)
+        correct = await verifiers.right(answer.text, problem)
         told: dict[str, object] = {"status": answer.status, "answer": answer.text, "correct": correct}
         told["reason"] = answer.reason
         told |= {"asked": digest(problem.text), "seconds": seconds, "result": answer}

@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from ..budget.errors import HeadgateError
-from .commands import examples
+from .commands import bench, examples
 from .commands.options import (
     Budget,
     Compare,
@@ -84,6 +84,7 @@ app = typer.Typer(
 )
 tasks_app = typer.Typer(help="Problems that headgate can make: names, and samples as JSONL.", rich_markup_mode="rich")
 app.add_typer(tasks_app, name="tasks", invoke_without_command=True)
+app.command(epilog=examples.BENCH)(bench.bench)
 
 
 @app.command(epilog=examples.RUN)
@@ -148,9 +149,11 @@ def resume(
     otel: Otel = "",
     quiet: Quiet = False,
 ) -> None:
-    """Go on with a run that was stopped: nothing that was finished is lost or paid for again."""
+    """Go on with a run or a bench that was stopped: nothing that was finished is lost or paid for again."""
     from .commands import running
 
+    if (path / "bench.yaml").is_file() and not (again or accept_changed_recipe):
+        bench.go_on(path, workers, executor, durability, quiet=quiet, json=json)
     how = running.Settings(
         json=json,
         quiet=quiet,
@@ -309,23 +312,22 @@ def schema() -> None:
 def tasks(ctx: typer.Context) -> None:
     """List the tasks, or sample one."""
     if ctx.invoked_subcommand is None:
-        from ..tasks import registry
         from .commands import listing
 
-        _print(listing.table((name, registry.summary(name)) for name in registry.names()))
+        _print(listing.tasks())
 
 
 @tasks_app.command("sample")
 def sample(
-    name: Annotated[str, typer.Argument(help="A task; `headgate tasks` lists them.")],
+    name: Annotated[str, typer.Argument(help="A task; `headgate tasks` lists them, and what their difficulty counts.")],
     n: Annotated[int, typer.Option("--n", "-n", help="How many problems.")] = 24,
     seed: Annotated[int, typer.Option(help="Another seed, other problems.")] = 0,
-    steps: Annotated[int | None, typer.Option(help="Steps of each problem; else mixed.")] = None,
+    difficulty: Annotated[int | None, typer.Option("--difficulty", "-d", help="Of each problem; else mixed.")] = None,
 ) -> None:
     """Print held-out problems as JSONL, for `headgate run --input`."""
     from .commands import inputs
 
-    for line in inputs.sample_lines(name, n, seed, steps):
+    for line in inputs.sample_lines(name, n, seed, difficulty):
         typer.echo(line)
 
 

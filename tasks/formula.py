@@ -6,7 +6,7 @@ the name's last mention is enough (Olsson et al. 2022, "In-context Learning and 
 """
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -44,15 +44,74 @@ class Formula:
         return tuple(operand.name for operand in (self.left, self.right) if operand.name)
 
     @property
-    def partial(self) -> tuple[str, ...]:
-        """What stands between a product of two-digit numbers and its result: its tens and ones apart."""
-        n, m = self.left.value, self.right.value
-        if self.sign != "*" or min(n, m) < 11:
-            return ()
+    def heads(self) -> tuple[str, ...]:
+        """Its right spellings: the operands of a sum or a product may change places."""
+        turned = Formula(self.sign, self.right, self.left)
+        return (str(self), str(turned)) if self.sign in ("+", "*") else (str(self),)
+
+    @property
+    def workings(self) -> tuple[tuple[str, ...], ...]:
+        """What may stand between the formula and its result, the usual form first: nothing where a head can do it."""
+        a, b = self.left.value, self.right.value
+        parts = tuple(WORKINGS.get(self.sign, _nothing)(a, b))
+        if self.sign == "*" and min(a, b) > 10:
+            return parts
+        return (*parts, ()) if self.sign == "mod" and a > 99 and parts else ((), *parts)
+
+
+def _nothing(a: int, b: int) -> Iterator[tuple[str, ...]]:
+    return iter(())
+
+
+def _added(a: int, b: int) -> Iterator[tuple[str, ...]]:
+    """Tens and ones of the second apart."""
+    tens, ones = b // 10 * 10, b % 10
+    if tens and ones:
+        yield f"{a}+{tens}", f"{a + tens}+{ones}"
+
+
+def _subtracted(a: int, b: int) -> Iterator[tuple[str, ...]]:
+    tens, ones = b // 10 * 10, b % 10
+    if tens and ones:
+        yield f"{a}-{tens}", f"{a - tens}-{ones}"
+
+
+def _multiplied(a: int, b: int) -> Iterator[tuple[str, ...]]:
+    """Tens and ones of one factor apart, of the second first."""
+    by_hand = min(a, b) > 10
+    for n, m in ((a, b), (b, a)):
         tens, ones = m // 10 * 10, m % 10
-        return f"{n}*{tens}+{n}*{ones}", f"{n * tens}+{n * ones}"
+        if tens and (ones or by_hand):
+            yield f"{n}*{tens}+{n}*{ones}", f"{n * tens}+{n * ones}"
 
 
+def _halved(a: int, b: int) -> Iterator[tuple[str, ...]]:
+    tens, ones = a // 10 * 10, a % 10
+    if tens and ones:
+        yield f"{tens}/2+{ones}/2", f"{tens // 2}+{ones // 2}"
+
+
+def _reduced(a: int, b: int) -> Iterator[tuple[str, ...]]:
+    """Tens of the divisor taken away first, then the rest of it."""
+    tens = a // (10 * b) * 10 * b
+    ones = (a - tens) // b * b
+    if b < 10 and tens:
+        yield f"{a}-{tens}", f"{a - tens}-{ones}"
+
+
+def _compared(a: int, b: int) -> Iterator[tuple[str, ...]]:
+    yield (f"{a}{'<' if a < b else '>' if a > b else '='}{b}",)
+
+
+WORKINGS: Mapping[str, Callable[[int, int], Iterator[tuple[str, ...]]]] = {
+    "+": _added,
+    "-": _subtracted,
+    "*": _multiplied,
+    "/": _halved,
+    "mod": _reduced,
+    "max": _compared,
+    "min": _compared,
+}
 SIGNS: Mapping[str, tuple[str, Callable[[int, int], int]]] = {
     "": ("{0}", lambda a, b: a),
     "+": ("{0}+{1}", operator.add),

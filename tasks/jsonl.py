@@ -1,18 +1,21 @@
-"""Problems from a file: one JSON object a line with `question`, and optionally `answer` and `id`.
+"""Problems from a file: one JSON object a line with `question`, and optionally more that a problem has.
 
-Other fields are kept. Byte-order mark, Windows line ends and blank lines are fine. Without an id a problem is called
+`answer` is the reference, `id` a name; `choices` are the options of a multiple-choice question, judged as such unless
+a `verifier` is named; `givens` is what the question begins with, where other problems begin with it too. Other fields
+are kept. Byte-order mark, Windows line ends and blank lines are fine. Without an id a problem is called
 after its line, `p12`.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 from ..budget.errors import HeadgateError
+from ..verifiers import registry as verifiers
 from ..verifiers.base import Problem
 
-FIELDS = ("question", "answer", "id")
+FIELDS = ("question", "answer", "id", "choices", "givens", "verifier")
 
 
 class BadLine(HeadgateError):
@@ -53,7 +56,10 @@ def parse(data: bytes, file: str, on_error: Callable[[BadLine], None] | None = N
 
 def line(problem: Problem) -> str:
     """A problem as the line that it is read from."""
-    written = {"id": problem.id, "question": problem.text, "answer": problem.reference, **problem.meta}
+    written: dict[str, object] = {"id": problem.id, "question": problem.text, "answer": problem.reference}
+    written |= {"choices": problem.choices or None, "givens": problem.givens or None}
+    written |= {"verifier": problem.verifier if problem.verifier != _judged_by(problem.choices) else None}
+    written |= problem.meta
     return json.dumps({name: value for name, value in written.items() if value is not None}, ensure_ascii=False)
 
 
@@ -81,12 +87,42 @@ def _problem(raw: bytes, file: str, number: int) -> Problem:
         raise BadLine(what, file=file, line=number, hint=_meant(fields) if missing else "")
     if not question.strip():
         raise BadLine("the question is empty", file=file, line=number)
-    return Problem(
+    choices = _choices(fields, file, number)
+    problem = Problem(
         text=question,
         id=_text(fields, "id", file, number) or f"p{number}",
         reference=_text(fields, "answer", file, number) or None,
+        choices=choices,
+        givens=_givens(fields, question, file, number),
+        verifier=_text(fields, "verifier", file, number) or _judged_by(choices),
         meta={name: value for name, value in fields.items() if name not in FIELDS},
     )
+    if what := verifiers.lacks(problem):
+        raise BadLine(what, file=file, line=number)
+    return problem
+
+
+def _judged_by(choices: Sequence[str]) -> str:
+    return "choices" if choices else "numeric"
+
+
+def _choices(fields: Mapping[str, object], file: str, number: int) -> tuple[str, ...]:
+    value = fields.get("choices")
+    if value is None:
+        return ()
+    if not isinstance(value, list):
+        raise BadLine(f"`choices` is {_kind(value)}, not a list of texts", file=file, line=number)
+    return tuple(_text({"choices": one}, "choices", file, number) for one in cast(list[object], value))
+
+
+def _givens(fields: Mapping[str, object], question: str, file: str, number: int) -> str:
+    value = fields.get("givens") or ""
+    if not isinstance(value, str):
+        raise BadLine(f"`givens` is {_kind(value)}, not a text", file=file, line=number)
+    if not question.startswith(value):
+        hint = "the question is asked whole, and `givens` is what it shares with others"
+        raise BadLine("the question does not begin with its `givens`", file=file, line=number, hint=hint)
+    return value
 
 
 def _object(raw: bytes, file: str, number: int) -> dict[str, Any]:

@@ -1,28 +1,37 @@
-"""Which tasks there are: by name, a summary and a sampler of held-out problems."""
+"""Which tasks there are: by name, or by a name and what it reads, `gsm8k:FILE`, `reasoning_gym:DATASET`."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from random import Random
 from typing import Final
 
 from ..verifiers.base import Problem
-from . import word_problems
-from .word_problems import Mix, WordProblem
+from . import datasets, operators, planning, reasoning_gym, stateful_math, tool_problems, word_problems
+from .base import Knob, Task, TaskError, unknown
+from .word_problems import Mix
 
 MOST_STEPS: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
-    """A source of problems; `draw` yields them without end from a seed."""
+class Opener:
+    """A kind of task that needs to be told what it reads, such as a file."""
 
+    reads: str
     summary: str
-    draw: Callable[[Random, int | None], Iterator[Problem]]
+    counts: str  # what the difficulty counts
+    open: Callable[[str], Task]
 
 
 def names() -> tuple[str, ...]:
-    """All tasks."""
+    """All tasks that need nothing but their names."""
     return tuple(_TASKS)
+
+
+def openers() -> Mapping[str, Opener]:
+    """Kinds of tasks that need to be told what they read: `NAME:WHAT`."""
+    return _OPENERS
 
 
 def summary(name: str) -> str:
@@ -30,36 +39,59 @@ def summary(name: str) -> str:
     return _TASKS[name].summary
 
 
-def sample(name: str, n: int, seed: int = 0, *, steps: int | None = None) -> list[Problem]:
-    """n different problems, the same for the same seed; never one that a shipped model was trained on.
+def known(name: str) -> bool:
+    """Whether a name is that of a task, or begins as one that reads something does."""
+    head, colon, _ = name.partition(":")
+    return name in _TASKS or (bool(colon) and head in _OPENERS)
 
-    steps: how many steps each takes; None mixes. Raises: KeyError, ValueError for figures out of range.
+
+def find(name: str) -> Task:
+    """A task by name. Raises: TaskError, saying which name was meant."""
+    if name in _TASKS:
+        return _TASKS[name]
+    head, _, what = name.partition(":")
+    opener = _OPENERS.get(head)
+    if opener is None:
+        raise unknown("task", name, [*_TASKS, *(f"{kind}:{opener.reads}" for kind, opener in _OPENERS.items())])
+    if not what:
+        raise TaskError(f"`{head}` reads a {opener.reads}; write {head}:{opener.reads}")
+    return opener.open(what)
+
+
+def sample(name: str, n: int, seed: int = 0, *, difficulty: int | None = None) -> list[Problem]:
+    """n different problems, the same for the same seed; of ours, never one that a shipped model was trained on.
+
+    difficulty: as the task counts it; None mixes. Raises: TaskError for a name that there is not and figures out of
+    range, BadLine for a file that cannot be read.
     """
-    if n < 1:
-        raise ValueError(f"n is {n}; draw at least 1 problem")
-    if steps is not None and not 1 <= steps <= MOST_STEPS:
-        raise ValueError(f"steps is {steps}; a problem has 1 to {MOST_STEPS}")
-    drawn: dict[str, Problem] = {}
-    for problem in _TASKS[name].draw(Random(seed), steps):
-        drawn.setdefault(problem.id, problem)
-        if len(drawn) == n:
-            break
-    return list(drawn.values())
+    return find(name).sample(n, seed, difficulty=difficulty)
 
 
-def _worded(mix: Mix) -> Callable[[Random, int | None], Iterator[Problem]]:
-    def draw(rng: Random, steps: int | None) -> Iterator[Problem]:
-        chosen = mix if steps is None else replace(mix, steps={steps: 1.0})
-        return (_problem(drawn) for drawn in word_problems.stream_of(rng, split="held_out", mix=chosen))
+def _words(name: str, summary: str, mix: Mix) -> Task:
+    def draw(rng: Random, difficulty: int | None) -> Iterator[Problem]:
+        chosen = mix if difficulty is None else replace(mix, steps={difficulty: 1.0})
+        for drawn in word_problems.stream_of(rng, split="held_out", mix=chosen):
+            meta = {"difficulty": len(drawn.steps)}
+            yield Problem(text=drawn.question, id=drawn.id, reference=str(drawn.answer), meta=meta)
 
-    return draw
-
-
-def _problem(drawn: WordProblem) -> Problem:
-    return Problem(text=drawn.question, id=drawn.id, reference=str(drawn.answer), meta={"steps": len(drawn.steps)})
+    return Task(name=name, summary=summary, knob=Knob("steps", 1, MOST_STEPS), draw=draw)
 
 
-_TASKS: Final[Mapping[str, Task]] = {
-    "word_problems": Task("Who has how many: small sums in plain sentences.", _worded(word_problems.STANDARD)),
-    "word_problems_shuffled": Task("The same with the sentences in any order.", _worded(word_problems.HARD)),
+_ALL: Final = (
+    _words("word_problems", "Who has how many: small sums in plain sentences.", word_problems.STANDARD),
+    _words("word_problems_shuffled", "The same with the sentences in any order.", word_problems.HARD),
+    stateful_math.TASK,
+    operators.TASK,
+    operators.UNSEEN_TASK,
+    planning.JUGS_TASK,
+    planning.DAYS_TASK,
+    tool_problems.TASK,
+)
+_TASKS: Final[Mapping[str, Task]] = {task.name: task for task in _ALL}
+_OPENERS: Final[Mapping[str, Opener]] = {
+    **{
+        name: Opener("FILE", form.summary, str(form.knob), partial(datasets.task, name))
+        for name, form in datasets.FORMATS.items()
+    },
+    reasoning_gym.PACKAGE: Opener("DATASET", reasoning_gym.SUMMARY, "level of its curriculum", reasoning_gym.task),
 }

@@ -13,13 +13,14 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal, TypeVar
+from typing import Final, Literal, TypeVar
 
 from .formula import Formula, Operand
 
 _NAMES = "Tom Mia Leo Ann Ben Eva Sam Zoe Max Ida Kim Roy Amy Gus Jan Lea Ned Ola Pia Rex Sue Tia Uma Vic"
 _ITEMS = "apples coins books cards shells stamps marbles pens keys beans"
 NAMES, ITEMS = tuple(_NAMES.split()), tuple(_ITEMS.split())
+VERSION: Final = "word_problems-v1"
 Split = Literal["training", "held_out"]
 T = TypeVar("T")
 
@@ -35,7 +36,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One quantity: how the question states it, and the one right step that computes it."""
+    """One quantity: how the question states it, and the right steps that compute it."""
 
     subject: str
     statement: str
@@ -48,8 +49,16 @@ class Line:
         return written(self.subject, self.working, self.value)
 
     @property
+    def texts(self) -> tuple[str, ...]:
+        """Every right way to write the step, the usual one first."""
+        if self.formula is None:
+            return (self.text,)
+        heads, workings = self.formula.heads, self.formula.workings
+        return tuple(written(self.subject, (head, *parts), self.value) for parts in workings for head in heads)
+
+    @property
     def working(self) -> tuple[str, ...]:
-        return (str(self.formula), *self.formula.partial) if self.formula else ()
+        return (str(self.formula), *self.formula.workings[0]) if self.formula else ()
 
     @property
     def parents(self) -> tuple[str, ...]:
@@ -82,7 +91,7 @@ class WordProblem:
 
     @property
     def id(self) -> str:
-        return f"word-{digest(self.question):016x}"
+        return f"{VERSION}-{digest(self.question):016x}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +102,7 @@ class Mix:
     distractors: Mapping[int, float] = field(default_factory=lambda: {0: 4, 1: 4, 2: 2})
     operations: Mapping[str, float] = field(default_factory=lambda: dict(OPERATIONS))
     shuffled: float = 0.0  # share of problems whose statements stand in random order
+    joined: float = 0.0  # share of problems of two chains that only the last step joins
 
 
 OPERATIONS: Mapping[str, float] = {
@@ -108,6 +118,7 @@ OPERATIONS: Mapping[str, float] = {
 }
 STANDARD = Mix()
 HARD = Mix(shuffled=1.0)
+JOINED = Mix(steps={5: 1, 6: 1, 7: 1, 8: 1, 9: 1}, joined=1.0)
 
 
 def digest(question: str) -> int:
@@ -139,7 +150,8 @@ def attempt(rng: random.Random, mix: Mix) -> WordProblem | None:
     """A chain of steps, then distractors; None where the numbers drawn allow no next step."""
     length, spare = pick(rng, mix.steps), pick(rng, mix.distractors)
     names, item = rng.sample(NAMES, length + spare), rng.choice(ITEMS)
-    chain = grow(rng, names[:length], item, mix)
+    apart = mix.joined and length > 4 and rng.random() < mix.joined
+    chain = (joined if apart else grow)(rng, names[:length], item, mix)
     if chain is None:
         return None
     known = {line.subject: line for line in chain}
@@ -179,6 +191,16 @@ def grow(rng: random.Random, names: Sequence[str], item: str, mix: Mix) -> list[
             return None
         chain += more
     return chain
+
+
+def joined(rng: random.Random, names: Sequence[str], item: str, mix: Mix) -> list[Line] | None:
+    """Two chains that need nothing of each other, and the step that joins them."""
+    middle = rng.randint(2, len(names) - 3)
+    first, second = (grow(rng, part, item, mix) for part in (names[:middle], names[middle:-1]))
+    if first is None or second is None:
+        return None
+    last = rng.choice((sum_of, compare))(rng, names[-1], first[-1], [second[-1]])
+    return None if last is None else [*first, *second, last]
 
 
 def extend(rng: random.Random, chain: list[Line], rest: Sequence[str], item: str, mix: Mix) -> list[Line] | None:
@@ -332,14 +354,14 @@ STEP = re.compile(r"([A-Za-z]+)(?::.+;\1)?\d+\.")
 
 
 def judge_step(problem: WordProblem, text: str, done: Collection[str] = ()) -> Verdict:
-    """Hold one step to the one right line of its subject, letter by letter; one already `done` is not needed again."""
+    """Hold one step to the right ways to write its subject's, letter by letter; one `done` is not needed again."""
     said = text.strip()
     found = STEP.fullmatch(said)
     line = problem.lines.get(found.group(1)) if found else None
     if line is None:
         return Verdict.WRONG
-    if said == line.text:
+    if said in line.texts:
         needed = line in problem.steps and line.subject not in done
         return Verdict.RIGHT if needed else Verdict.UNNEEDED
-    same_formula = line.formula and said.startswith(f"{line.subject}:{line.formula};")
-    return Verdict.SLIP if same_formula else Verdict.WRONG
+    heads = line.formula.heads if line.formula else ()
+    return Verdict.SLIP if said.startswith(tuple(f"{line.subject}:{head};" for head in heads)) else Verdict.WRONG

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from ..backends.local.qwen3 import additive
 from .attention import Blocks
-from .curriculum import Curriculum, Document, Plan
+from .curriculum import Curriculum, Plan
+from .documents.document import Document
 
 CHUNK = 1200  # documents drawn and sorted at once
 
@@ -36,7 +37,7 @@ class Batch:
     positions: Tensor  # [B, T]
     targets: Tensor  # [B, T]
     weights: Tensor  # [B, T], 0 where nothing is to be learned
-    ratings: Tensor  # [B, T], true where the target is a rating
+    ratings: Tensor  # [B, T], true where something is learned in a branch
     attend: Blocks
 
 
@@ -53,7 +54,7 @@ def pack(documents: Sequence[Document]) -> Batch:
             here, there = slice(start, start + length), slice(source, source + length)
             ids[row, here], positions[row, here] = document.ids[there], document.positions[there]
             targets[row, here], weights[row, here] = document.targets[there], document.weights[there]
-            ratings[row, start + length - 1] = source >= document.trunk
+            ratings[row, here] = source >= document.trunk and weights[row, here] > 0
     tensors = (torch.from_numpy(array) for array in (ids, positions, targets, weights, ratings))
     names = ("ids", "positions", "targets", "weights", "ratings")
     return Batch(**dict(zip(names, tensors, strict=True)), attend=masks(documents, trunk, count, size))

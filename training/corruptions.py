@@ -2,17 +2,19 @@
 
 import random
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ..tasks.formula import Formula, Operand
 from ..tasks.word_problems import Line, WordProblem, written
 
+SUM = re.compile(r"\d+\+\d+")
 SWAPPED = {"+": "-", "-": "+", "*": "+", "/": "*", "max": "min", "min": "max"}
 
 
 def spoil(rng: random.Random, problem: WordProblem, k: int, planning: float = 0.4) -> str:
     """A wrong text for step k: a wrong choice in a share `planning` of cases, else wrong working."""
-    right = {line.text for line in problem.lines.values()}
+    right = {text for line in problem.lines.values() for text in line.texts}
     for _ in range(6):
         text = misplan(rng, problem, k) if rng.random() < planning else miswork(rng, problem, problem.steps[k])
         if text is not None and text not in right:
@@ -85,10 +87,16 @@ def misread(rng: random.Random, problem: WordProblem, line: Line, formula: Formu
 
 
 def miscount(rng: random.Random, line: Line) -> str:
-    """The right formula with a wrong result."""
-    if line.formula and line.formula.partial and rng.random() < 0.65:
-        return mismultiply(rng, line)
-    return written(line.subject, line.working, wrong_result(rng, line))
+    """The right formula, worked out in any right way, with a wrong result."""
+    working = line.working if rng.random() < 0.7 else written_working(rng.choice(line.texts))
+    if len(working) == 3 and rng.random() < 0.65 and SUM.fullmatch(working[-1]):
+        return misadd(rng, line.subject, working)
+    return written(line.subject, working, wrong_result(rng, line))
+
+
+def written_working(text: str) -> Sequence[str]:
+    """What stands between the subject and its value."""
+    return text.partition(":")[2].split(";")[:-1]
 
 
 def wrong_result(rng: random.Random, line: Line) -> int:
@@ -100,15 +108,31 @@ def wrong_result(rng: random.Random, line: Line) -> int:
     return slip(rng, line.value)
 
 
-def mismultiply(rng: random.Random, line: Line) -> str:
-    """A two-digit product with one wrong partial product, added up rightly."""
-    *working, sums = line.working
-    tens, ones = map(int, sums.split("+"))
+def misadd(rng: random.Random, subject: str, working: Sequence[str]) -> str:
+    """One wrong part, added up rightly."""
+    first, second = map(int, working[-1].split("+"))
     if rng.random() < 0.6:
-        tens = slip(rng, tens // 10) * 10
+        first = slip(rng, first // 10) * 10
     else:
-        ones = slip(rng, ones)
-    return written(line.subject, [*working, f"{tens}+{ones}"], tens + ones)
+        second = slip(rng, second)
+    return written(subject, [*working[:-1], f"{first}+{second}"], first + second)
+
+
+def derailed(rng: random.Random, problem: WordProblem) -> list[Line]:
+    """The steps with one wrong result on the way, from which all later ones follow rightly."""
+    at, values, steps = rng.randrange(len(problem.steps)), dict[str, int](), list[Line]()
+    for k, line in enumerate(problem.steps):
+        formula = line.formula and carried(line.formula, values)
+        value = formula.value if formula else line.value
+        values[line.subject] = slip(rng, value) if k == at else value
+        steps.append(replace(line, formula=formula, value=values[line.subject]))
+    return steps
+
+
+def carried(formula: Formula, values: Mapping[str, int]) -> Formula:
+    """The formula over what its quantities came to."""
+    left, right = (Operand(values.get(o.name, o.value), o.name) for o in (formula.left, formula.right))
+    return replace(formula, left=left, right=right)
 
 
 def exchanged(formula: Formula, name: str, new: Operand) -> Formula:
@@ -120,7 +144,7 @@ def worked_out(subject: str, formula: Formula) -> str | None:
     """The step of a formula; None where it has no result that a step may have."""
     if formula.sign in ("/", "mod") and formula.right.value == 0:
         return None
-    value, working = formula.value, (str(formula), *formula.partial)
+    value, working = formula.value, (str(formula), *formula.workings[0])
     return None if value < 0 else written(subject, working, value)
 
 

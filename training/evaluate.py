@@ -22,6 +22,7 @@ import torch
 
 from ..backends.local.qwen3 import Qwen3
 from ..tasks.word_problems import HARD, problems
+from . import episodes, skills
 from .checks import rated
 from .figures import Figures, accuracy, agreement, routing, signals, step_errors
 from .report import markdown, put_into_card
@@ -72,6 +73,20 @@ def of_target(subject: Subject) -> Figures:
     return of_role(subject, "target")
 
 
+def skills_of(subject: Subject, role: Role) -> Figures:
+    """Everything beside solving."""
+    reader = skills.Reader(getattr(subject.pair, role), subject.pair.encoder)
+    return {name: skill(reader, subject.share(0.25)) for name, skill in {**skills.SKILLS, **episodes.SKILLS}.items()}
+
+
+def skills_of_draft(subject: Subject) -> Figures:
+    return skills_of(subject, "draft")
+
+
+def skills_of_target(subject: Subject) -> Figures:
+    return skills_of(subject, "target")
+
+
 def of_signals(subject: Subject) -> Figures:
     pair, asked = subject.pair, problems(subject.share(0.4), SEEDS["steps"])
     own = {t: own_steps(pair.draft, pair.encoder, asked, temperature=t, seed=1) for t in (0.0, 0.7)}
@@ -87,6 +102,8 @@ def of_test(subject: Subject) -> Figures:
 
 
 PARTS: dict[str, Callable[[Subject], Figures]] = {  # the longest first, so that no process is left with it at the end
+    "target_skills": skills_of_target,
+    "draft_skills": skills_of_draft,
     "test": of_test,
     "target": of_target,
     "signals": of_signals,

@@ -1,4 +1,4 @@
-"""The wording that the shipped models are trained on: chat frame, steps, rating request, answer.
+"""The wording that the shipped models are trained on: chat frame, steps, requests and their replies.
 
 Source: the chat frame and the `<think>` block follow the Qwen3 technical report, arXiv 2505.09388, section 4; the
 one-token rating from 0 to 9 follows Pan et al. 2025, "SpecReason", arXiv 2504.07891, section 3.
@@ -6,7 +6,13 @@ one-token rating from 0 to 9 follows Pan et al. 2025, "SpecReason", arXiv 2504.0
 
 USER, TURN, END = "<|im_start|>user\n", "<|im_end|>\n<|im_start|>assistant\n", "<|im_end|>"
 THINK, CLOSE, DELIMITER = "<think>\n", "</think>\n\n", "\n\n"
+SKIP = "<think>\n\n</think>\n\n"
+WAIT = "Wait, "
+TAKE_NOTES, NOTES, PLAN = "\nWrite notes.", "\nNotes: ", "\nPlan the parts."
+UNKNOWN = "unknown"
+IDLE, FINISHED = "wait.", "done."
 RATE = f"{END}\n{USER}Rate the last step from 0 to 9.{TURN}"
+RATE_ANSWER = f"{END}\n{USER}Rate the answer from 0 to 9.{TURN}"
 
 CHAT_TEMPLATE = (
     "{%- for m in messages -%}"
@@ -18,10 +24,36 @@ CHAT_TEMPLATE = (
 )
 
 
-def asking(question: str) -> str:
-    """The prompt up to the first step."""
-    return f"{USER}{question}{TURN}{THINK}"
+def asking(question: str, *, think: bool = True) -> str:
+    """The prompt up to the first step, or up to the answer where there is to be no thinking."""
+    return f"{USER}{question}{thinking(think=think)}"
 
 
-def boxed(answer: int) -> str:
+def thinking(*, think: bool = True) -> str:
+    """What the model's turn begins with."""
+    return f"{TURN}{THINK if think else SKIP}"
+
+
+def boxed(answer: int | str) -> str:
+    """The final answer as it is written."""
     return f"\\boxed{{{answer}}}"
+
+
+def better(first: str, second: str) -> str:
+    """The request to choose between two steps."""
+    return f"{END}\n{USER}A: {first.strip()}\nB: {second.strip()}\nWhich step is better?{TURN}"
+
+
+def shared(question: str) -> str:
+    """The prompt of two who think side by side."""
+    return f"{USER}{question}\nTwo work together.{TURN}{THINK}"
+
+
+def header(worker: str) -> str:
+    """What a worker's step begins with."""
+    return f"{worker}: "
+
+
+def unfinished(worker: str, said: str) -> str:
+    """The other's step as far as it is written."""
+    return f"{worker}> {said}...{DELIMITER}"

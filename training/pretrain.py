@@ -17,7 +17,8 @@ import torch.distributed as dist
 from ..backends.local.qwen3 import Qwen3
 from . import sizes
 from .checks import Check
-from .curriculum import Curriculum, Own, Plan, draft_plan, plain_texts, target_plan
+from .curriculum import Curriculum, Plan, draft_plan, plain_texts, target_plan
+from .documents.rating import Own
 from .loop import Job, Trainer
 from .processes import together
 from .progress import Progress
@@ -41,8 +42,8 @@ class Settings:
     out: Path
     seed: int = 1
     processes: int = 2
-    draft_tokens: int = 12_000_000
-    target_tokens: int = 32_000_000
+    draft_tokens: int = 16_000_000
+    target_tokens: int = 90_000_000
     own_problems: int = 8_000
     check_every: int = 3_000_000
     compiled: bool = True

@@ -11,7 +11,7 @@ BEGIN, END = "<!-- figures: begin (written by headgate.training.evaluate) -->", 
 
 def markdown(figures: Figures) -> str:
     """All tables, one section each."""
-    parts = (overview, by_steps, by_operation, signals, acceptance, routing, curve)
+    parts = (overview, skills, by_steps, by_operation, signals, acceptance, routing, curve)
     return "\n\n".join(part(figures) for part in parts) + "\n"
 
 
@@ -69,6 +69,22 @@ def training_rows(draft: Figures, target: Figures) -> list[tuple[str, str, str]]
         return []
     tokens, minutes = (f"{t['tokens'] / 1e6:.1f} M" for t in both), (f"{t['seconds'] / 60:.0f}" for t in both)
     return [("training tokens, padded", *tokens), ("training minutes", *minutes)]  # type: ignore[list-item]
+
+
+def skills(figures: Figures) -> str:
+    """What each can do beside solving, condition by condition."""
+    draft, target = figures["draft_skills"], figures["target_skills"]
+    rows = [
+        (name, condition, skilled(draft[name][condition]), skilled(found), str(found["n"]))
+        for name, conditions in target.items()
+        for condition, found in conditions.items()
+    ]
+    return f"### Skills\n\n{table(('skill', 'condition', 'draft', 'target', 'n'), rows)}"
+
+
+def skilled(found: Figures) -> str:
+    """A share, an area under the curve, or a mean."""
+    return share(found) if "share" in found else area(found) if "auroc" in found else f"{found['mean']:.2f}"
 
 
 def by_steps(figures: Figures) -> str:

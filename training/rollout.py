@@ -6,14 +6,16 @@ Rows are padded on the left, so that all of them write their next token in the s
 import json
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from ..backends.local.qwen3 import Qwen3, causal
-from ..tasks.word_problems import Mix, Verdict, WordProblem, judge_step, problems
-from .curriculum import RATINGS, TILTED, Own
+from ..tasks.word_problems import STANDARD, Mix, Verdict, WordProblem, judge_step, problems
+from .curriculum import TILTED
+from .documents.rating import RATINGS, Own
 from .formats import CLOSE, DELIMITER, asking
 from .tokenizer import Encoder
 
@@ -245,14 +247,18 @@ def label(
     for temperature in temperatures:
         for own in own_steps(model, encoder, asked, temperature=temperature, seed=seed):
             of = labelled[index[own.problem.question]].setdefault(own.k, [])
-            of.append((own.written.ids, RATINGS[own.verdict]))
+            text = encoder.decode(own.written.ids)
+            if encoder.encode(text) == own.written.ids:  # else a half character, or a spelling of tokens never met
+                of.append((text, RATINGS[own.verdict]))
     return labelled
 
 
 def practice(count: int, seed: int) -> list[WordProblem]:
-    """Training problems for the draft to err on: half standard, half with more of the operations that it gets wrong."""
-    standard = problems(count // 2, seed, split="training")
-    return standard + problems(count - count // 2, seed + 1, split="training", mix=Mix(operations=TILTED))
+    """Training problems for the draft to err on: standard, with more of the operations it gets wrong, shuffled."""
+    mixes = (STANDARD, Mix(operations=TILTED), Mix(operations=TILTED, shuffled=1.0))
+    share = -(-count // len(mixes))
+    drawn = (problems(share, seed + i, split="training", mix=mix) for i, mix in enumerate(mixes))
+    return list(chain.from_iterable(drawn))[:count]
 
 
 def save_labels(labels: Sequence[Own], path: Path) -> None:
@@ -262,6 +268,5 @@ def save_labels(labels: Sequence[Own], path: Path) -> None:
 
 
 def load_labels(path: Path) -> list[Own]:
-    return [
-        {int(k): [(ids, rating) for ids, rating in own] for k, own in of.items()} for of in json.loads(path.read_text())
-    ]
+    labels = json.loads(path.read_text())
+    return [{int(k): [(text, rating) for text, rating in own] for k, own in of.items()} for of in labels]

@@ -7,7 +7,7 @@ Receiver Operating Characteristic (ROC) Curve", Radiology 143.
 import math
 from collections.abc import Sequence
 
-from ..orchestrator.console.figures import Z, wilson
+from ..orchestrator.intervals import Z, wilson
 
 __all__ = ["auroc", "hanley_mcneil", "wilson"]
 

@@ -1,4 +1,4 @@
-"""A byte-level BPE vocabulary of 512 learned from generated documents, and a cached encoder that equals it.
+"""A byte-level BPE vocabulary of 768 learned from generated documents, and a cached encoder that equals it.
 
 Source: Sennrich et al. 2016, "Neural Machine Translation of Rare Words with Subword Units", arXiv 1508.07909; the byte
 alphabet is that of Radford et al. 2019 (GPT-2).
@@ -15,7 +15,7 @@ from .formats import CHAT_TEMPLATE
 
 SPECIAL = ("<|pad|>", "<|im_start|>", "<|im_end|>", "<think>", "</think>")
 WORDS = r"\d|\n+| ?[A-Za-z]+| ?[^\sA-Za-z\d]|\s"
-ROWS = 512  # of the embedding; the vocabulary may be smaller
+ROWS = 768  # of the embedding; the vocabulary may be smaller
 
 
 def learn(documents: Iterable[str]) -> Tokenizer:

@@ -13,14 +13,23 @@ class Problem:
     """A question, with what is known about its answer.
 
     id: names the problem in a run; where two problems share a text, ids tell their random draws apart. reference:
-    the right answer, if known. choices: the options of a multiple-choice question.
+    the right answer, if known. choices: the options of a multiple-choice question. givens: the beginning of `text`
+    that is known before anything is asked, so that work on it serves every problem with the same givens. verifier:
+    what judges an answer, by its name in `verifiers/registry.py`; what that needs to know stands in `meta`.
     """
 
     text: str
     id: str = ""
     reference: str | None = None
     choices: tuple[str, ...] = ()
+    givens: str = ""
+    verifier: str = "numeric"
     meta: Mapping[str, object] = field(default_factory=dict[str, object])
+
+    @property
+    def asked(self) -> str:
+        """What stands in `text` after the givens."""
+        return self.text.removeprefix(self.givens).lstrip()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

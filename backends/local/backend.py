@@ -6,7 +6,8 @@ judgement back cost only the tokens that are new. Results do not depend on who e
 
 import asyncio
 import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from threading import get_ident
 from typing import Final
 
 import torch
@@ -101,6 +102,10 @@ class LocalBackend:
         """The context with the request to rate its last step, in this model's dialect."""
         return self.dialect.rate(context)
 
+    async def forget(self) -> None:
+        """Empty what was kept of earlier calls, so that the next ones are billed as the first were."""
+        await asyncio.to_thread(self._engine.forget)
+
     async def close(self) -> None:
         """Free what it holds; calls in flight are cancelled."""
         await asyncio.to_thread(self._engine.close)
@@ -119,15 +124,21 @@ class LocalBackend:
     async def _finish(self, jobs: Iterable[Job]) -> None:
         """Hand over and wait; a cancelled call waits for the step in progress, and then knows its bill."""
         call, cancelled = _Call(list(jobs)), False
-        for job in call.jobs:
-            self._engine.submit(job)
-        while call.left:
-            try:
-                await call.news()
-            except asyncio.CancelledError:
-                cancelled = True
-            for job in call.jobs if cancelled or call.failed else ():
-                job.cancelled = True
+        self._engine.submit(call.jobs)
+        try:
+            while call.left:
+                try:
+                    await asyncio.sleep(0)  # so that whoever calls at the same time is seen, and whoever cancels
+                    if call.left and not self._engine.drive(call.left):
+                        self._engine.wake()
+                        await call.news()
+                except asyncio.CancelledError:
+                    cancelled = True
+                    call.cancel()
+        finally:
+            if call.left:  # its event loop ends without it
+                call.cancel()
+                self._engine.wake()
         if error := next((job.error for job in call.jobs if job.error and not cancelled), None):
             raise error
         if cancelled or any(job.cancelled for job in call.jobs):
@@ -138,24 +149,33 @@ class _Call:
     """The jobs of one call, heard of on its own event loop, which a future of that loop wakes in half the time."""
 
     def __init__(self, jobs: list[Job]) -> None:
-        self.jobs, self.left, self.failed = jobs, len(jobs), False
-        self._loop = asyncio.get_running_loop()
-        self._news = self._loop.create_future()
+        self.jobs, self.left = jobs, len(jobs)
+        self._loop, self._thread = asyncio.get_running_loop(), get_ident()
+        self._news: asyncio.Future[None] | None = None
         for job in jobs:
-            job.tell = self._teller(job)
-
-    def _teller(self, job: Job) -> Callable[[], object]:
-        return lambda: self._loop.call_soon_threadsafe(self._told, job)
+            job.tell = self._hear
 
     async def news(self) -> None:
-        """Wait until all are over, or one has failed."""
+        """Wait until all are over."""
         self._news = self._loop.create_future()
         await self._news
 
+    def cancel(self) -> None:
+        """Have the engine end them."""
+        for job in self.jobs:
+            job.cancelled = True
+
+    def _hear(self, job: Job) -> None:
+        if get_ident() == self._thread:
+            self._told(job)
+        else:
+            self._loop.call_soon_threadsafe(self._told, job)
+
     def _told(self, job: Job) -> None:
-        failed, self.failed = self.failed, self.failed or job.error is not None
         self.left -= 1
-        if (self.left == 0 or self.failed is not failed) and not self._news.done():
+        if job.error:
+            self.cancel()
+        if self.left == 0 and self._news and not self._news.done():
             self._news.set_result(None)
 
 

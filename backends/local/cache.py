@@ -5,7 +5,7 @@ recently used leaves go first). Where we differ: a node owns its tensor, and wha
 the batch, so that forks and rollbacks need no call, nothing has to be pinned, and eviction can never hurt a reader.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from torch import Tensor, contiguous_format
 
@@ -15,7 +15,7 @@ class Node:
 
     __slots__ = ("children", "ids", "kv", "parent", "start", "used")
 
-    def __init__(self, ids: tuple[int, ...], kv: Tensor, start: int, parent: "Node | None") -> None:
+    def __init__(self, ids: list[int], kv: Tensor, start: int, parent: "Node | None") -> None:
         self.ids, self.kv, self.start, self.parent = ids, kv, start, parent
         self.children: dict[int, Node] = {}
         self.used = 0
@@ -29,25 +29,24 @@ class PrefixCache:
         self._clock = 0
         self._roots: dict[int, Node] = {}
 
-    def find(self, ids: Sequence[int]) -> tuple[int, list[Tensor]]:
+    def find(self, ids: list[int]) -> tuple[int, list[Tensor]]:
         """The length of the longest held prefix, and its keys and values, part by part."""
         parts: list[Tensor] = []
         held = 0
-        for node, common in self._path(tuple(ids)):
+        for node, common in self._path(ids):
             parts.append(node.kv[:, :, :, :common])
             held = node.start + common
         return held, parts
 
-    def insert(self, ids: Sequence[int], kv: Tensor) -> None:
+    def insert(self, ids: list[int], kv: Tensor) -> None:
         """Hold these tokens; kv [layers, 2, kv_heads, S >= len(ids), hd] is copied from where it is not held yet."""
-        whole = tuple(ids)
         node, common = None, 0
-        for node, common in self._path(whole):  # noqa: B007, the last one is meant
+        for node, common in self._path(ids):  # noqa: B007, the last one is meant
             pass
         held = node.start + common if node else 0
-        if held < len(whole):
+        if held < len(ids):
             parent = self._split(node, common) if node and common < len(node.ids) else node
-            self._grow(parent, whole[held:], _copy(kv[:, :, :, held : len(whole)]), held)
+            self._grow(parent, ids[held:], _copy(kv[:, :, :, held : len(ids)]), held)
         if self.size > self.capacity:
             self._evict(self.capacity * 9 // 10)
 
@@ -55,7 +54,7 @@ class PrefixCache:
         """Forget everything."""
         self._roots, self.size = {}, 0
 
-    def _path(self, ids: tuple[int, ...]) -> Iterator[tuple[Node, int]]:
+    def _path(self, ids: list[int]) -> Iterator[tuple[Node, int]]:
         """The nodes along these ids, each with the number of its tokens that agree (at least 1)."""
         self._clock += 1
         children, at = self._roots, 0
@@ -78,7 +77,7 @@ class PrefixCache:
         upper.children[node.ids[0]] = node
         return upper
 
-    def _grow(self, parent: Node | None, ids: tuple[int, ...], kv: Tensor, start: int) -> None:
+    def _grow(self, parent: Node | None, ids: list[int], kv: Tensor, start: int) -> None:
         node = Node(ids, kv, start, parent)
         node.used = self._clock
         self._siblings(parent)[ids[0]] = node
@@ -107,7 +106,7 @@ def _copy(kv: Tensor) -> Tensor:
     return kv.clone(memory_format=contiguous_format)
 
 
-def _common(left: tuple[int, ...], right: tuple[int, ...]) -> int:
+def _common(left: list[int], right: list[int]) -> int:
     if left == right:
         return len(left)
     pairs = enumerate(zip(left, right, strict=False))

@@ -19,7 +19,7 @@ from .rows import Rows
 from .shape import Shape
 from .weights import Weights
 
-MANY: Final = 12  # rows from which oneDNN multiplies faster than MKL; by half on a processor that is not Intel's
+FEW: Final = 1 << 20  # products under which MKL multiplies faster than oneDNN, which takes half as long for many
 FULL: Final = (torch.float32, torch.float64)
 _norm = cast(Callable[[Tensor, int, int, bool], Tensor], torch.linalg.vector_norm)  # pyright: ignore[reportUnknownMemberType]
 
@@ -118,7 +118,7 @@ class Lean:
         return x / torch.hypot(_norm(x, 2, -1, True), self._floor)  # sqrt(d) is in the weights
 
     def _add(self, x: Tensor, y: Tensor, weight: Tensor) -> Tensor:
-        return torch.addmm(x, y, weight.t()) if len(x) < MANY else self._linear(y, weight).add_(x)
+        return torch.addmm(x, y, weight.t()) if len(x) * weight.numel() < FEW else self._linear(y, weight).add_(x)
 
     def _turned(self, count: int) -> Tensor:
         places = torch.arange(count, dtype=torch.float32)
@@ -164,7 +164,7 @@ def product(device: torch.device, dtype: torch.dtype) -> Callable[[Tensor, Tenso
     pointwise = torch.ops.mkldnn._linear_pointwise.default
 
     def multiply(x: Tensor, weight: Tensor) -> Tensor:
-        if len(x) < MANY:
+        if len(x) * weight.numel() < FEW:
             return F.linear(x, weight)
         made: Tensor = pointwise(x, weight, None, "none", [], "")
         return made

@@ -2,10 +2,12 @@
 
 Source: Yu et al. 2022, "Orca", OSDI, section 3 (requests join and leave between steps). Where we differ: prompts are
 read in groups of like length before each decoding step, and a prompt that begins like one being read waits for it, so
-that samples of one question pay for it once.
+that samples of one question pay for it once. A call that is alone with a tiny model is computed on its caller's own
+thread, since waking another and being woken by it took longer than a decoding step.
 """
 
 import atexit
+import math
 import threading
 import weakref
 from collections import OrderedDict, deque
@@ -26,16 +28,18 @@ from .decoder import Decoder
 from .jobs import Generation, Job
 from .rows import Rows
 from .sampling import Draws, Picks
-from .threads import keep_to_one_thread
+from .threads import keep_to_one_thread, one_thread
 
 CHUNK = 512  # tokens of one sequence read in one pass, so that masks and activations stay small
 PASS = 2048  # tokens of all sequences read in one pass; what it makes on the way should stay in the processor's cache
 ALIKE = 32  # tokens past the cache in which two prompts must agree for one to wait for the other
 SMALL = 50_000_000  # parameters under which a second thread costs more than it brings
+LIGHT = 1 << 28  # products that a lone caller's thread may compute at once, 10 ms or so: its event loop waits meanwhile
+FLOOR = 8  # tokens that a pass costs at least, since it reads all weights
 
 
 class Engine:
-    """A model, its caches, and the thread that owns them; the thread starts with the first request."""
+    """A model and its caches, which belong to whoever is at the helm: the engine's own thread, or a lone caller."""
 
     def __init__(self, model: Decoder, *, max_batch: int, cache_bytes: int, batch_bytes: int) -> None:
         self.model, self.max_batch = model, max_batch
@@ -46,7 +50,9 @@ class Engine:
         self.closed = False
         self._known: OrderedDict[tuple[int, ...], Tensor] = OrderedDict()
         self._small = model.device.type == "cpu" and model.size < SMALL
-        self._inbox: SimpleQueue[Job | None] = SimpleQueue()
+        self._inbox: deque[Job] = deque()
+        self._bell: SimpleQueue[None] = SimpleQueue()
+        self._helm = threading.Lock()
         self._waiting: deque[Job] = deque()
         self._running: list[Job] = []  # the first rows, in this order
         self._writers: list[Generation] = []  # the same, as long as nobody came or went since the last step
@@ -56,71 +62,118 @@ class Engine:
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
-    def submit(self, job: Job) -> None:
-        """Queue a job; its future is set when it is over. Raises: EngineFailed once closed."""
+    def submit(self, jobs: Sequence[Job]) -> None:
+        """Queue jobs, to be computed by `drive` or, from `wake` on, by the thread. Raises: EngineFailed once closed."""
         with self._lock:
             if self.closed:
                 raise EngineFailed("the engine is closed", hint="make a new backend")
+            self._inbox.extend(jobs)
+
+    def drive(self, left: int) -> bool:
+        """Make a step on this thread, if only the caller's `left` jobs are in flight and it is light; else false."""
+        if not self._small or self._flight() != left or not self._helm.acquire(blocking=False):
+            return False
+        try:
+            with one_thread(), torch.inference_mode():
+                return self._work(LIGHT // self.model.size - FLOOR, steps=1)
+        except BaseException as error:  # an interrupt: the thread would have gone on
+            self._fail(error)
+            raise
+        finally:
+            self._helm.release()
+
+    def wake(self) -> None:
+        """Have the thread compute what is in flight, until nothing is."""
+        with self._lock:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._serve, name="headgate-local", daemon=True)
                 self._thread.start()
                 _started.add(self)
                 _threads[:] = [*(thread for thread in _threads if thread.is_alive()), self._thread]
-            self._inbox.put(job)
+        self._bell.put(None)
+
+    def forget(self) -> None:
+        """Empty what was kept of earlier calls."""
+        with self._helm:
+            self.cache.clear()
+            self._known.clear()
 
     def stop(self) -> None:
         """Cancel what is in flight, and let the thread end after the step in progress."""
         with self._lock:
             self.closed = True
-            self._inbox.put(None)
+        self._bell.put(None)
 
     def close(self) -> None:
-        """Stop, wait for the thread, and free the memory."""
+        """Stop, wait for the step in progress, and free the memory."""
         self.stop()
         if self._thread is not None:
             self._thread.join()
-        self.cache.clear()
-        self._known.clear()
-        self.rows = self._empty_rows()
+        with self._helm:
+            self._drop()
+            self.cache.clear()
+            self._known.clear()
+            self.rows = self._empty_rows()
 
     def _empty_rows(self) -> Rows:
         model = self.model
         return Rows(model.layers, model.kv_heads, model.head_dim, model.device, model.dtype, self.most)
 
+    def _flight(self) -> int:
+        return len(self._inbox) + len(self._waiting) + len(self._running)
+
     def _serve(self) -> None:
         if self._small:
             keep_to_one_thread()
-        with torch.inference_mode():
-            while self._receive():
-                try:
-                    self._step()
-                except Exception as error:
-                    self._fail(error)
-        for job in [*self._running, *self._waiting]:
-            job.cancelled = True
-            job.settle()
+        while True:
+            self._bell.get()
+            with self._helm, torch.inference_mode():
+                self._work()
+            if self.closed:
+                return
 
-    def _receive(self) -> bool:
-        """Take what has arrived, waiting for it if there is nothing to do; false to end."""
-        while not self._inbox.empty() or not (self._running or self._waiting):
-            job = self._inbox.get()
-            if job is None:
-                return False
-            self._waiting.append(job)
+    def _work(self, most: float = math.inf, steps: float = math.inf) -> bool:
+        """Step until nobody is in flight; false before a step that would compute more than `most` tokens."""
+        while steps > 0 and not self.closed and self._flight():
+            while self._inbox:
+                self._waiting.append(self._inbox.popleft())
+            steps -= 1
+            try:
+                if not self._step(most):
+                    return False
+            except Exception as error:
+                self._fail(error)
+        if self.closed:
+            self._drop()
         return True
 
-    def _step(self) -> None:
-        if joined := self._admit():
+    def _drop(self) -> None:
+        for job in [*self._running, *self._waiting, *self._inbox]:
+            job.cancelled = True
+            job.settle()
+        for jobs in (self._running, self._waiting, self._inbox):
+            jobs.clear()
+
+    def _step(self, most: float) -> bool:
+        """Read what has joined, and write one token for everyone; false if that would compute more than `most`."""
+        joined = self._admit()
+        if len(self._running) + sum(len(job.ids) - held for job, held, _ in joined) > most:
+            self._waiting.extendleft(job for job, _, _ in reversed(joined))
+            return False
+        if joined:
             self._writers = []
             self._prefill(joined)
             self._retire()
         if self._running:
             self._decode()
             self._retire()
+        return True
 
     def _admit(self) -> list[tuple[Job, int, list[Tensor]]]:
         """Waiting jobs that get a row, in order; twins of one that has just got a row wait for its prompt."""
         joined: list[tuple[Job, int, list[Tensor]]] = []
+        if not self._waiting:
+            return joined
         later: list[Job] = []
         beginnings: set[tuple[int, ...]] = set()
         reach = max((job.reach for job in self._running), default=0)
@@ -134,6 +187,9 @@ class Engine:
                 break
             reach = max(reach, job.reach)
             held, parts = self.cache.find(job.ids)
+            if not (joined or self._waiting):  # it has no twin
+                joined.append((job, held, parts))
+                break
             beginning = tuple(job.ids[: held + ALIKE])
             if beginning in beginnings:
                 later.append(job)
@@ -154,9 +210,9 @@ class Engine:
         for start, stop in self._groups(first):
             self._read(start, self._running[start:stop])
         for row, job in enumerate(self._running[first:], first):
-            if job.length > job.cached:
-                self._save(row)
             job.ready()
+            if job.length > job.cached and not job.over:  # what is over is saved when it leaves
+                self._save(row)
         fresh = [job for job in self._running[first:] if isinstance(job, Generation)]
         if begun := [job for job in fresh if job.logits is not None]:
             with _timed(begun):
@@ -168,8 +224,8 @@ class Engine:
     def _seat(self, row: int, job: Job, held: int, parts: list[Tensor]) -> None:
         """Fill a row with what is held of the job's tokens."""
         self.rows.load(row, job.ids[:held], parts)
-        known = self._known.get(tuple(job.ids)) if job.read_from == len(job.ids) - 1 else None
-        if known is not None and held == len(job.ids):
+        known = self._known.get(tuple(job.ids)) if job.read_from + 1 == held == len(job.ids) else None
+        if known is not None:
             job.length = held
             job.read(held - 1, known[None])
         else:
@@ -204,7 +260,8 @@ class Engine:
                 states = self.model.forward(ids, self.rows)  # [B, T, d]
                 spans = [job.advance(size) for job, size in zip(jobs, sizes, strict=True)]
                 wanted = [row[span] for row, span in zip(states, spans, strict=True)]
-                parts = torch.split(self.model.logits(torch.cat(wanted)), [len(row) for row in wanted])  # [n, V]
+                logits = self.model.logits(torch.cat(wanted) if len(wanted) > 1 else wanted[0])  # [n, V]
+                parts = torch.split(logits, [len(row) for row in wanted])
                 for job, part in zip(jobs, parts, strict=True):
                     self._hand_over(job, part)
 
@@ -238,7 +295,7 @@ class Engine:
             job.length += 1
             if job.fresh:
                 job.fresh, job.input = False, job.input + 1
-                self._remember(job, logits[row].clone())
+                self._remember(job, logits[row] if len(logits) == 1 else logits[row].clone())
         picks = self._pick(self._draws, self._writers, logits)
         self._last = picks.chosen
         self._clock += (perf_counter() - begun) / len(self._writers)
@@ -282,7 +339,7 @@ class Engine:
         job = self._running[row]
         self.cache.insert(job.ids[: job.length], self.rows.row(row))
 
-    def _fail(self, error: Exception) -> None:
+    def _fail(self, error: BaseException) -> None:
         """What runs fails; what waits may find the engine well again."""
         for job in self._running:
             job.error = EngineFailed(f"the local engine failed: {error!r}", hint="the call may be made again")

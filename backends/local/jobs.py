@@ -31,7 +31,7 @@ class Job(Tally):
         self.length = 0  # how many of `ids` stand in its row
         self.over = self.cancelled = False
         self.error: BaseException | None = None
-        self.tell: Callable[[], object] = int  # whom to tell that nothing more will come
+        self.tell: Callable[[Job], object] = id  # whom to tell that nothing more will come
 
     @property
     def unread(self) -> int:
@@ -60,7 +60,7 @@ class Job(Tally):
     def settle(self) -> None:
         """Tell whoever waits that nothing more will come; where the event loop is gone, nobody waits."""
         with suppress(RuntimeError):
-            self.tell()
+            self.tell(self)
 
 
 class Peek(Job):
@@ -78,7 +78,7 @@ class Peek(Job):
         self.output = 1
         self.entropy = float(entropy(logs))
         asked = [token for tokens in self.spellings.values() for token in tokens]
-        values = iter(numbers(logs[torch.tensor(asked, dtype=torch.long, device=logs.device)]))
+        values = iter(numbers(logs.index_select(0, torch.tensor(asked, dtype=torch.long, device=logs.device))))
         for text, tokens in self.spellings.items():
             self.logprobs[text] = _log_sum([next(values) for _ in tokens])
 

@@ -35,7 +35,7 @@ class Rows:
         self._masks: dict[int | None, Tensor | None] = {}
         self.left: dict[int, list[int]] = {}  # tokens that still stand in rows of which nobody writes on
         self._flat: list[tuple[Tensor, Tensor]] = []
-        self._slots = self.places
+        self._slots = self._heads = self.places  # where the pass keeps its keys; where each row's heads begin
 
     @property
     def room(self) -> int:
@@ -64,6 +64,7 @@ class Rows:
         cells[:, :, :kept_rows, :, :kept] = self.cells[:, :, :kept_rows, :, :kept]
         self.cells = cells
         self._flat = [(keys.view(-1, head_dim), values.view(-1, head_dim)) for keys, values in cells]
+        self._heads = torch.arange(many * kv_heads, device=cells.device).view(many, kv_heads) * wide
 
     def aim(self, first: int, starts: Sequence[int], sizes: Sequence[int]) -> None:
         """Say where the next pass reads: in rows from `first`, `sizes` tokens each from its own start.
@@ -82,13 +83,13 @@ class Rows:
             self.places, self._slots = torch.tensor(starts, device=device)[:, None], torch.tensor(slots, device=device)
             return
         steps = torch.arange(width, device=device)
-        self.places = (torch.tensor(starts, device=device)[:, None] + steps).clamp_(max=span - 1)
-        rows = torch.arange(first, first + count, device=device)[:, None].expand(count, width)
+        self.places = torch.tensor(starts, device=device)[:, None] + steps
+        heads = self._heads[first : first + count, None]  # [B, 1, kv_heads]
         if min(sizes) < width:
-            rows = rows.where(steps < torch.tensor(sizes, device=device)[:, None], self.cells.shape[2] - 1)
-        kv_heads = self.cells.shape[3]
-        heads = rows[:, :, None] * kv_heads + torch.arange(kv_heads, device=device)  # [B, T, kv_heads]
-        self._slots = (heads * self.room + self.places[:, :, None]).flatten()
+            self.places.clamp_(max=span - 1)
+            read = steps < torch.tensor(sizes, device=device)[:, None]
+            heads = heads.where(read[:, :, None], self._heads[-1])
+        self._slots = (heads + self.places[:, :, None]).flatten()  # [B T kv_heads]
 
     def advance(self) -> None:
         """The same rows, one token on; only after a pass of one token, and only while there is room."""

@@ -6,7 +6,9 @@ model was fifteen times slower with a second thread, since each operation then w
 """
 
 import ctypes
-from contextlib import suppress
+from collections.abc import Generator
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -15,8 +17,36 @@ import torch
 def keep_to_one_thread() -> None:
     """Compute on the calling thread only; does nothing where torch's library is built another way."""
     torch.get_num_threads()  # torch sets a new thread's count at its first use, which would undo ours
+    if library := _library():
+        library.omp_set_num_threads(1)
+        library.MKL_Set_Num_Threads_Local(1)  # the C spelling; the lower-case one takes a pointer
+
+
+@contextmanager
+def one_thread() -> Generator[None]:
+    """The same for as long as the block lasts; then the calling thread has its counts back."""
+    library = _library() if torch.get_num_threads() > 1 else None
+    if library is None:
+        yield
+        return
+    threads = library.omp_get_max_threads()
+    library.omp_set_num_threads(1)
+    local = library.MKL_Set_Num_Threads_Local(1)  # 0 where the thread had none of its own
+    try:
+        yield
+    finally:
+        library.omp_set_num_threads(threads)
+        library.MKL_Set_Num_Threads_Local(local)
+
+
+@cache
+def _library() -> ctypes.PyDLL | None:
+    """What torch computes with; its functions are called without giving up the interpreter's lock."""
     for name in ("libtorch_cpu.so", "libtorch_cpu.dylib"):
-        with suppress(OSError, AttributeError):
-            library = ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / name))
-            library.omp_set_num_threads(1)
-            library.MKL_Set_Num_Threads_Local(1)  # the C spelling; the lower-case one takes a pointer
+        try:
+            library = ctypes.PyDLL(str(Path(torch.__file__).parent / "lib" / name))
+            _ = library.omp_get_max_threads, library.omp_set_num_threads, library.MKL_Set_Num_Threads_Local
+        except (OSError, AttributeError):
+            continue
+        return library
+    return None

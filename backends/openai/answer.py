@@ -52,7 +52,7 @@ class Answer:
     def hear(self, event: Json) -> bool:
         """Take an event in; true when nothing that follows is wanted. Raises: BackendError, Failed, Malformed."""
         if event.get("error"):
-            raise failed(event)
+            raise failed(event, begun=any(writer.output for writer in self.writers))
         self.meter.hear(event.get("usage"))
         for part in parts(event, self.k):
             if not 0 <= part.index < len(self.writers):

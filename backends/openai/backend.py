@@ -91,6 +91,7 @@ class OpenAIBackend:
             settings,
             facts,
             goes_on=not chat or continuation != "ask",
+            held=_held(settings, facts.vllm, chat, hosted=not base_urls),
             by_ids=self._by_ids,
             servers=len(urls),
             positions=spoken.max_context if spoken else 0,
@@ -109,6 +110,8 @@ class OpenAIBackend:
         """Continue a context n times; greedily, one continuation is given n times. Raises: BackendError, Cancelled."""
         if sampling.stop_above is not None:
             raise Refused("a server cannot end at an entropy", hint="take `local` or `vllm` for what needs stop_above")
+        for operation in sampling.needs:
+            self._need(operation)
         prompt, greedy = self._prompt(context), sampling.temperature == 0
         room = self.capabilities.max_context - prompt.tokens if prompt.exact else sampling.max_tokens
         room, asked = min(sampling.max_tokens, room), 1 if greedy else n
@@ -229,7 +232,8 @@ class OpenAIBackend:
 
     def _need(self, operation: str) -> None:
         if operation not in self.capabilities.operations:
-            raise Refused(f"`{self.model}` cannot {operation} as it is served", hint="see `engine.api` and its fellows")
+            said = f"`{self.model}`, as it is served, has no {operation}"
+            raise Refused(said, hint="see `engine.api` and its fellows")
 
 
 # -- opening ------------------------------------------------------------------------------------------------------
@@ -271,10 +275,26 @@ def _fleet(servers: Sequence[Whose], settings: Settings) -> Fleet:
     )
 
 
+def _held(settings: Settings, vllm: bool, chat: bool, *, hosted: bool) -> set[str]:
+    """The constraints that the server holds a text to."""
+    if vllm:
+        return {"regex"} if settings.json_schema is False else {"regex", "json_schema"}
+    trusted = hosted if settings.json_schema is None else settings.json_schema
+    return {"json_schema"} if trusted and chat else set[str]()
+
+
 def _capabilities(
-    settings: Settings, facts: probe.Facts, *, goes_on: bool, by_ids: bool, servers: int, positions: int
+    settings: Settings,
+    facts: probe.Facts,
+    *,
+    goes_on: bool,
+    held: set[str],
+    by_ids: bool,
+    servers: int,
+    positions: int,
 ) -> Capabilities:
     operations = {"generate", "continue"} if goes_on else {"generate"}
+    operations |= held
     operations |= {"peek"} if settings.top_logprobs else set()
     operations |= {"score"} if by_ids else set()
     entropy: Literal["lower_bound", "none"] = "lower_bound" if settings.top_logprobs else "none"

@@ -11,7 +11,7 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import openai
 
@@ -34,7 +34,9 @@ class CutOff(Exception):
 
 
 class Failed(Exception):
-    """A server's own word, in the middle of an answer, that it failed."""
+    """A server's own word, in the middle of an answer, that it failed; `refused`: that it never took the request."""
+
+    refused = False
 
 
 class BrokenOff(EngineFailed):
@@ -76,6 +78,8 @@ def translated(whose: Whose) -> Generator[None, None, None]:
     except CutOff:
         raise BrokenOff(f"{whose.url} ended its answer before it was whole") from None
     except Failed as error:
+        if error.refused:
+            raise Refused(f"{whose.url} turned the request away: {whose.clean(error)}") from None
         raise EngineFailed(f"{whose.url} gave up in the middle of its answer: {whose.clean(error)}") from None
     except TimeoutError:
         raise TimedOut(
@@ -89,10 +93,13 @@ def translated(whose: Whose) -> Generator[None, None, None]:
         raise _transport(error, whose) from None
 
 
-def failed(event: Mapping[str, Any]) -> Failed:
-    """The error that a server writes into an answer that had begun."""
-    error = event.get("error")
-    return Failed(error.get("message", error) if isinstance(error, dict) else error)  # pyright: ignore[reportUnknownMemberType,reportUnknownArgumentType]
+def failed(event: Mapping[str, Any], *, begun: bool = True) -> Failed:
+    """The error that a server writes into an answer; where none had `begun`, it may have turned the request away."""
+    told: Any = event.get("error")
+    error = cast(dict[str, Any], told) if isinstance(told, dict) else {"message": told}
+    made = Failed(error.get("message", error))
+    made.refused = not begun and error.get("code") in (400, 422)
+    return made
 
 
 def _transport(error: BaseException, whose: Whose) -> BackendError:

@@ -1,9 +1,10 @@
 """The fields of a request: what every server understands, and what a vLLM is told beside it."""
 
+import json
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from ..base import Sampling
+from ..base import Constraint, Sampling
 from .settings import Settings
 from .wording import Prompt, Wording
 
@@ -40,6 +41,8 @@ class Requests:
         fields |= self._logprobs(self.settings.top_logprobs if sampling.entropies else 0)
         if self.vllm:
             fields |= self._of_vllm(sampling, think_end)
+        if sampling.constraint:
+            fields |= self._constrained(sampling.constraint)
         return self._said(fields)
 
     def peek(self, prompt: Prompt, asked: Collection[int] = ()) -> Fields:
@@ -79,6 +82,14 @@ class Requests:
         if self.ends:
             fields["stop_token_ids"] = sorted(self.ends)
         return fields
+
+    def _constrained(self, constraint: Constraint) -> Fields:
+        """What the text must be: in vLLM's words, or in OpenAI's, which know schemas only."""
+        schema = json.loads(constraint.json_schema) if constraint.json_schema else None
+        if self.vllm:
+            return {"structured_outputs": {"json": schema} if schema is not None else {"regex": constraint.regex}}
+        form = {"name": "answer", "schema": schema, "strict": True}
+        return {"response_format": {"type": "json_schema", "json_schema": form}}
 
     def _said(self, fields: Fields) -> Fields:
         kept = {name: value for name, value in fields.items() if name not in self.settings.omit}

@@ -41,6 +41,11 @@ class Settings(BaseModel):
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = Field(
         default="max_tokens", description="under which name the server is told how much may be written"
     )
+    json_schema: bool | None = Field(
+        default=None,
+        description="whether the server holds an answer to a JSON schema (`response_format`); otherwise only OpenAI's "
+        "own and a vLLM are trusted to",
+    )
     extra: dict[str, object] = Field(
         default_factory=dict[str, object], description="fields that every request carries beside our own"
     )

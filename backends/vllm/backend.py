@@ -32,7 +32,7 @@ from .children import Children
 from .held import Held
 from .jobs import Embed, Generation, Job, Peek, Score
 from .settings import Settings
-from .start import BLOCK, arguments, on_cpu
+from .start import BLOCK, Arguments, arguments, on_cpu
 from .stepper import Engine
 
 _SMALL = 200 << 20  # bytes of weights under which a second thread costs more than it brings
@@ -75,10 +75,11 @@ class VllmBackend:
         self.dialect = dialect or checkpoint.dialect()
         self._tokens, self._ends = checkpoint.tokens, checkpoint.ends(self.dialect)
         self._exactness: Exactness = "none" if settings.speculative else "exact"
-        self.capabilities = _capabilities(settings, settings.max_context or checkpoint.max_context)
+        chosen = arguments(checkpoint, settings, dtype)
+        self.capabilities = _capabilities(settings, chosen, settings.max_context or checkpoint.max_context)
         self._held = Held(BLOCK, 1 << 16)
         self._stops = lru_cache(maxsize=64)(self._find_stops)
-        self._engine = _engine(checkpoint, settings, dtype)
+        self._engine = _engine(checkpoint, settings, chosen)
         weakref.finalize(self, self._engine.stop)
 
     def count(self, context: Context) -> int:
@@ -89,11 +90,12 @@ class VllmBackend:
         self, context: Context, sampling: Sampling, n: int = 1, on_token: OnToken | None = None
     ) -> list[Completion]:
         """Continue a context n times. Raises: ContextTooLong, Refused, Cancelled, EngineFailed."""
-        self._need("generate" if sampling.stop_above is None else "stop_above")
+        self._agree(sampling)
         ids = self._prompt(context)
         room = min(sampling.max_tokens, self.capabilities.max_context - len(ids))
         think_end = self.dialect.think_end if context.writing == "think" else ""
-        stops = self._stops(frozenset((*sampling.stop, think_end)))
+        ending = (think_end,) if sampling.constraint else (*sampling.stop, think_end)
+        stops = self._stops(frozenset(ending))
         jobs = [
             Generation(ids, Writing(ids, sampling, room, self._tokens, self._ends, think_end), sample, stops)
             for sample in range(n)
@@ -143,6 +145,12 @@ class VllmBackend:
         """Free what it holds; calls in flight are cancelled."""
         await asyncio.to_thread(self._engine.close)
 
+    def _agree(self, sampling: Sampling) -> None:
+        for operation in sampling.needs:
+            self._need(operation)
+        if sampling.constraint and sampling.stop_above is not None:
+            raise Refused("a constrained text cannot end at an entropy", hint="ask for one of the two")
+
     def _need(self, operation: str) -> None:
         if operation not in self.capabilities.operations:
             raise Refused(f"`{self.where}`, as configured, has no {operation}")
@@ -189,8 +197,9 @@ class VllmBackend:
             raise Cancelled(sum((job.usage for job in submitted), Cost()))
 
 
-def _capabilities(settings: Settings, max_context: int) -> Capabilities:
+def _capabilities(settings: Settings, chosen: Arguments, max_context: int) -> Capabilities:
     writes = {"generate", "continue", "score"} | (set[str]() if settings.speculative else {"peek", "stop_above"})
+    writes |= set[str]() if chosen["skip_tokenizer_init"] else {"regex", "json_schema"}
     operations = writes if settings.runner == "generate" else {"embed"}
     return Capabilities(
         operations=frozenset(operations),
@@ -202,9 +211,9 @@ def _capabilities(settings: Settings, max_context: int) -> Capabilities:
     )
 
 
-def _engine(checkpoint: Checkpoint, settings: Settings, dtype: str | None) -> Runs:
+def _engine(checkpoint: Checkpoint, settings: Settings, chosen: Arguments) -> Runs:
     small = on_cpu() and sum(file.stat().st_size for file in checkpoint.folder.glob("*.safetensors")) < _SMALL
-    chosen, ours = arguments(checkpoint, settings, dtype), not settings.speculative
+    ours = not settings.speculative
     apart = settings.form == "async" or settings.replicas > 1 or not (settings.form or on_cpu())
     try:
         if apart:

@@ -163,7 +163,7 @@ class Children:
         asked = params(job.asks(ours=self._ours, apart=True))
         try:
             serve = engine.encode if isinstance(job, Embed) else engine.generate
-            said = serve({"prompt_token_ids": job.ids}, asked, job.key, lora_request=adapter(self._lora))
+            said = serve(job.prompt, asked, job.key, lora_request=adapter(self._lora))
             async with aclosing(said) as outputs:
                 async for output in outputs:
                     await self._hear(job, output)

@@ -17,6 +17,7 @@ from ..local.sampling import Draw, Draws, numbers
 from ..writing import Pick
 
 KEY: Final = "headgate"  # where a request's extra arguments hold its wish
+_NEVER: Final = -1e30  # a logit whose probability is zero, and whose part in an entropy is too: -inf would make it nan
 _FORGOTTEN = 4096  # rows kept for whoever has not asked for them
 
 Wish = dict[str, object]  # what a request tells its engine, in types that cross a process border
@@ -27,6 +28,7 @@ class Row:
     """One request in the engine's batch: how it draws, and what was drawn.
 
     written: the engine's own list of its tokens. asked: tokens whose log-probabilities are wanted, of the first place.
+    held: to a constraint, so that some tokens are impossible.
     """
 
     draw: Draw
@@ -34,6 +36,7 @@ class Row:
     written: Sequence[int]
     asked: list[int]
     stop_token: int | None
+    held: bool = False
     picks: list[Pick] = field(default_factory=list[Pick])
     logprobs: list[float] = field(default_factory=list[float])
 
@@ -60,7 +63,8 @@ def wish(
     """The extra arguments of a request. stop_token: what ends it at once where it is to stop before a token."""
     names = ("temperature", "top_p", "top_k", "seed", "stop_above", "entropies")
     told: Wish = {name: getattr(sampling, name) for name in names}
-    return {KEY: told | {"key": key, "sample": sample, "asked": list(asked), "stop_token": stop_token}}
+    more: Wish = {"asked": list(asked), "stop_token": stop_token, "held": sampling.constraint is not None}
+    return {KEY: told | {"key": key, "sample": sample} | more}
 
 
 class Choosing:
@@ -98,6 +102,8 @@ class Choosing:
             self._draws = Draws([row.draw for row in self.rows.values()])
         indices, rows = list(self.rows), list(self.rows.values())
         ours = logits if len(rows) == len(logits) else logits[indices]  # [n, V]
+        if any(row.held for row in rows):
+            ours = ours.clamp(min=_NEVER)
         picks = self._draws.pick(ours, [row.position for row in rows])
         for place, row in enumerate(rows):
             if row.asked:
@@ -117,8 +123,8 @@ def take(key: str) -> tuple[list[Pick], list[float]]:
 
 def _row(told: Mapping[str, object], prompt: int, written: Sequence[int]) -> Row:
     values = dict(told)
-    key, sample, asked, stop_token = (values.pop(name) for name in ("key", "sample", "asked", "stop_token"))
-    fresh = Row(Draw(Sampling(**values), sample), prompt, written, asked, stop_token)  # type: ignore[arg-type]
+    key, sample, *row = (values.pop(name) for name in ("key", "sample", "asked", "stop_token", "held"))
+    fresh = Row(Draw(Sampling(**values), sample), prompt, written, *row)  # type: ignore[arg-type]
     if (known := ROWS.get(str(key))) is not None:  # it was put back into the queue for want of memory
         fresh.picks, fresh.logprobs = known.picks, known.logprobs
     ROWS[str(key)] = fresh

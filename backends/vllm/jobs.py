@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
-from ..base import Sampling, Token
+from ..base import Constraint, Sampling, Token
+from ..errors import EngineFailed
 from ..follower import Follower
 from ..model import derive
 from ..tally import Tally
@@ -18,6 +19,7 @@ from ..writing import Pick, Writing
 from .choosing import ROWS, wish
 
 _numbers = itertools.count()
+_LOOK = "its log says why: where the text was constrained, mostly a constraint that cannot be kept"
 Asks = dict[str, object]  # the arguments of vLLM's SamplingParams, or of its PoolingParams: these name a task
 
 
@@ -34,6 +36,11 @@ class Job(Tally):
         self.error: BaseException | None = None
         self.future: Future[None] = Future()
         self.future.set_running_or_notify_cancel()
+
+    @property
+    def prompt(self) -> Asks:
+        """Its tokens in the form that vLLM's engines work on."""
+        return {"type": "token", "prompt_token_ids": self.ids}
 
     @property
     def held(self) -> list[int]:
@@ -78,7 +85,9 @@ class Generation(Job):
         self.writing, self.sample, self.stops = writing, sample, list(stops)
         self.calls = int(sample == 0)  # the call is the first sample's
         self.over = writing.over
-        self.reports = writing.sampling.entropies or writing.sampling.stop_above is not None
+        sampling = writing.sampling
+        late = sampling.constraint is not None and bool(sampling.stop)  # an engine apart hears late that it is over
+        self.reports = sampling.entropies or sampling.stop_above is not None or late
         self._beyond = 0
         self._drawn: list[int] = []
         self._held: Pick | None = None
@@ -90,6 +99,7 @@ class Generation(Job):
     def asks(self, *, ours: bool, apart: bool) -> Asks:
         sampling = self.writing.sampling
         asks: Asks = {"max_tokens": self.writing.room, "stop_token_ids": self.stops, "ignore_eos": True}
+        asks |= _structure(sampling.constraint)
         if ours:
             extra = wish(self.key, sampling, self.sample, stop_token=self._stop_token)
             return asks | {"temperature": 0.0, "extra_args": extra} | ({"logprobs": 0} if apart else {})
@@ -100,6 +110,9 @@ class Generation(Job):
 
     def heard(self, output: Any) -> Iterator[Token]:
         said = output.outputs[0]
+        if said.finish_reason == "error":
+            self.over, self.error = True, EngineFailed("vLLM ended the text with an error", hint=_LOOK)
+            return
         self.read(output.num_cached_tokens or 0)
         for pick in self._picks(said):
             token = self._take(pick)
@@ -114,6 +127,7 @@ class Generation(Job):
         if self._held is not None:
             self.writing.take(picks[len(self._drawn) - 1] if len(picks) >= len(self._drawn) else self._held)
             self._held = None
+        self._beyond += max(0, len(picks) - len(self._drawn))
         exact = [pick.entropy for pick in picks]
         self.writing.entropies[:] = exact[: len(self.writing.entropies)]
         self._tally()
@@ -195,7 +209,7 @@ class Score(Job):
 
     def __init__(self, ids: Sequence[int], continuation: Sequence[int], *, afresh: bool) -> None:
         super().__init__([*ids, *continuation])
-        self.prompt, self.afresh = len(ids), afresh
+        self.begin, self.afresh = len(ids), afresh
         self.logprobs: list[float] | None = None
 
     def asks(self, *, ours: bool, apart: bool) -> Asks:
@@ -206,9 +220,9 @@ class Score(Job):
         """Keep the rows, or None where the cache held what was to be scored."""
         self.read(output.num_cached_tokens or 0)
         self.over = True
-        if self.prompt > self.cached:
+        if self.begin > self.cached:
             rows = output.prompt_logprobs
-            self.logprobs = [float(rows.logprobs[rows.start_indices[i]]) for i in range(self.prompt, len(self.ids))]
+            self.logprobs = [float(rows.logprobs[rows.start_indices[i]]) for i in range(self.begin, len(self.ids))]
         return []
 
 
@@ -227,6 +241,14 @@ class Embed(Job):
         self.read(output.num_cached_tokens or 0)
         self.vector, self.over = tuple(output.outputs.data.float().tolist()), True
         return []
+
+
+def _structure(constraint: Constraint | None) -> Asks:
+    """A constraint as vLLM is told of it."""
+    if constraint is None:
+        return {}
+    told = {"regex": constraint.regex} if constraint.regex else {"json": constraint.json_schema}
+    return {"structured_outputs": told}
 
 
 def _log_sum(logs: Sequence[float]) -> float:

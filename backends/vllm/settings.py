@@ -31,7 +31,9 @@ class Settings(BaseModel):
     eager: bool | None = Field(
         default=None, description="Run without compiling; by default on a CPU, where compiling takes longest."
     )
-    lora: str | None = Field(default=None, description="The folder of a LoRA adapter that every call uses.")
+    lora: str | None = Field(
+        default=None, description="The folder of a LoRA adapter, in peft's form, that every call uses."
+    )
     speculative: dict[str, object] | None = Field(
         default=None,
         description="vLLM's speculative_config, as it stands there; leaves no entropies, peeks or stop_above.",

@@ -1,6 +1,7 @@
 """Starting vLLM: its environment, its arguments, and what it must not change in the process that it runs in."""
 
 import importlib
+import json
 import os
 import random
 import sys
@@ -8,12 +9,13 @@ import warnings
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from typing import Any, Final, cast
 
 import torch
 
 from ..checkpoint import Checkpoint
-from ..errors import BackendError, EngineFailed, Refused
+from ..errors import BackendError, EngineFailed, NotAModel, Refused
 from .settings import Settings
 
 Arguments = dict[str, object]
@@ -21,6 +23,7 @@ BLOCK: Final = (
     32  # tokens of a cache block on a CPU: the smallest that its attention takes; the rest of a prompt is reread
 )
 _CACHE_BYTES: Final = 256 << 20
+_RANKS: Final = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # of LoRA adapters that vLLM makes room for
 _ENVIRONMENT: Final = {
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # one process an engine: this one, or one child
     "VLLM_USE_V2_MODEL_RUNNER": "0",  # the runner that takes our logits processor
@@ -59,12 +62,14 @@ def arguments(checkpoint: Checkpoint, settings: Settings, dtype: str | None) -> 
     """vLLM's engine arguments for a checkpoint."""
     cpu = on_cpu()
     folder = str(checkpoint.folder)
+    # ids and texts are ours; constraints alone ask vLLM what its tokens spell
+    spells = settings.runner == "generate" and (checkpoint.folder / "tokenizer_config.json").is_file()
     chosen: Arguments = {
         "model": folder,
         "dtype": dtype or ("float32" if cpu else "auto"),
         "max_num_seqs": settings.max_batch,
         "enforce_eager": cpu if settings.eager is None else settings.eager,
-        "skip_tokenizer_init": True,
+        "skip_tokenizer_init": not spells,
         "enable_prefix_caching": True,
         "disable_log_stats": True,
         "use_tqdm_on_load": False,
@@ -83,15 +88,18 @@ def arguments(checkpoint: Checkpoint, settings: Settings, dtype: str | None) -> 
     if settings.speculative:
         chosen["speculative_config"] = dict(settings.speculative)
     if settings.lora:
-        chosen["enable_lora"] = True
+        chosen |= _adapted(Path(settings.lora).expanduser())
     return chosen | settings.more
 
 
-def params(asks: dict[str, object]) -> Any:
+def params(asks: dict[str, Any]) -> Any:
     """vLLM's own form of what is asked."""
     if "task" in asks:
         return load("vllm:PoolingParams")(**asks)
     Params, Kind = load("vllm:SamplingParams", "vllm.sampling_params:RequestOutputKind")
+    if "structured_outputs" in asks:
+        form = load("vllm.sampling_params:StructuredOutputsParams")(**asks["structured_outputs"])
+        asks = asks | {"structured_outputs": form}
     return Params(**asks, detokenize=False, output_kind=Kind.DELTA, skip_clone=True)
 
 
@@ -104,7 +112,7 @@ def refusal(error: Exception) -> BackendError:
     """What vLLM says of a request or a start, in our words."""
     if isinstance(error, BackendError):
         return error
-    if isinstance(error, ValueError):
+    if isinstance(error, (ValueError, load("vllm.exceptions:VLLMClientError"))):
         made: BackendError = Refused(f"vLLM does not take this: {error}")
     else:
         made = EngineFailed(f"the vLLM engine failed: {error!r}", hint="the call may be made again")
@@ -133,6 +141,16 @@ def _restore(environment: Mapping[str, str]) -> None:
     for name, value in environment.items():
         if os.environ.get(name) != value:
             os.environ[name] = value
+
+
+def _adapted(folder: Path) -> Arguments:
+    """Room for a LoRA adapter in peft's form. Raises: NotAModel."""
+    try:
+        rank = int(json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))["r"])
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        hint = "name a folder with adapter_config.json and adapter_model.safetensors, as peft writes them"
+        raise NotAModel(f"`{folder}` holds no LoRA adapter: {error!r}", hint=hint) from error
+    return {"enable_lora": True, "max_loras": 1, "max_lora_rank": next((r for r in _RANKS if r >= rank), rank)}
 
 
 def _memory(settings: Settings, cpu: bool) -> Arguments:

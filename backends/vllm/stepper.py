@@ -99,7 +99,7 @@ class Engine:
             assert self._core is not None
             self._jobs[job.key] = job
             asked = params(job.asks(ours=self._ours, apart=False))
-            self._core.add_request(job.key, {"prompt_token_ids": job.ids}, asked, lora_request=adapter(self._lora))
+            self._core.add_request(job.key, job.prompt, asked, lora_request=adapter(self._lora))
         except Exception as error:
             self._jobs.pop(job.key, None)
             job.error = refusal(error)

@@ -68,3 +68,20 @@ RUN: Final = f"""
 A batch, or a question with --out, keeps recipe.yaml, problems.jsonl, journal.jsonl and answers.jsonl in its folder.
 Whatever ends it, Ctrl-C, kill -9 or a full disk, `headgate resume` goes on from there.
 {_EXIT}"""
+BENCH: Final = """
+[b]Examples[/b]
+
+  headgate bench recipes/*.yaml --tasks word_problems --n 300
+
+  headgate bench direct spec_reason --tasks my.jsonl --seeds 3 --workers 2 --model target=vllm:MODEL --out runs/x
+
+  headgate bench direct spec_reason --tasks word_problems --until-width 0.06 --budget-total tokens=2M
+
+  headgate resume runs/x
+
+The folder keeps bench.yaml, problems.jsonl, a run for each recipe and seed in cells/, records.jsonl, report.md and
+plots/. Whatever ends it, the same command with the same --out, or `headgate resume`, goes on from there.
+
+Exit codes: [b]0[/b] all was measured, [b]2[/b] wrong input, [b]3[/b] the bench's budget is spent, [b]4[/b] some
+problems failed, [b]130[/b] interrupted.
+"""

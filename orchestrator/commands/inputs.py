@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ...tasks import jsonl
 from ...tasks import registry as tasks
+from ...verifiers import registry as verifiers
 from ...verifiers.base import Problem
 from ..errors import RecipeError
 from ..recipe import Recipe
@@ -31,7 +32,10 @@ def question(written: str) -> str:
 
 
 def problems(path: Path, keep_going: bool, complain: Callable[[str], None]) -> tuple[list[Problem], int]:
-    """The problems of a file and how many lines were bad; `-` is stdin. Raises: BadLine."""
+    """The problems of a file and how many lines were bad; `-` is stdin.
+
+    Raises: BadLine, RecipeError where the package that judges them is missing.
+    """
     bad: list[jsonl.BadLine] = []
 
     def told(error: jsonl.BadLine) -> None:
@@ -39,9 +43,11 @@ def problems(path: Path, keep_going: bool, complain: Callable[[str], None]) -> t
         bad.append(error)
 
     on_error = told if keep_going else None
-    if str(path) == "-":
-        return jsonl.parse(sys.stdin.buffer.read(), "stdin", on_error), len(bad)
-    return jsonl.load(path, on_error), len(bad)
+    stdin = str(path) == "-"
+    found = jsonl.parse(sys.stdin.buffer.read(), "stdin", on_error) if stdin else jsonl.load(path, on_error)
+    if what := next((what for problem in found if (what := verifiers.missing(problem))), ""):
+        raise RecipeError(what, file=path)
+    return found, len(bad)
 
 
 def asked(written: str) -> Problem:
@@ -64,12 +70,6 @@ def known_model(recipe: Recipe, model: str) -> str:
     return model
 
 
-def sample_lines(name: str, n: int, seed: int, steps: int | None) -> Iterator[str]:
-    """Problems of a task as JSONL. Raises: RecipeError."""
-    if name not in tasks.names():
-        raise RecipeError(f"there is no task `{name}`", hint=meant(name, tasks.names()))
-    try:
-        drawn = tasks.sample(name, n, seed, steps=steps)
-    except ValueError as error:
-        raise RecipeError(str(error)) from None
-    return map(jsonl.line, drawn)
+def sample_lines(name: str, n: int, seed: int, difficulty: int | None) -> Iterator[str]:
+    """Problems of a task as JSONL. Raises: TaskError, BadLine."""
+    return map(jsonl.line, tasks.sample(name, n, seed, difficulty=difficulty))

@@ -14,7 +14,8 @@ from ...backends import registry as backends
 from ...budget.cost import Limits
 from ...budget.prices import Price
 from ...strategies import registry as strategies
-from ...tasks import registry as tasks
+from ...tasks import registry as task_registry
+from ...verifiers import registry as verifiers
 from ..graph import Graph, Node
 from ..recipe import Recipe, shipped
 from ..recipe.checks import graph
@@ -22,15 +23,32 @@ from ..recipe.knobs import described, knobs_of
 
 
 def everything() -> RenderableType:
-    """Strategies, recipes, tasks and shipped models, a line each."""
+    """Strategies, recipes, tasks, verifiers of answers and shipped models, a line each."""
     sections = {
         "strategies": [(name, strategies.summary(name)) for name in strategies.names()],
         "recipes": [(name, _first_comment(path.read_text(encoding="utf-8"))) for name, path in shipped().items()],
-        "tasks": [(name, tasks.summary(name)) for name in tasks.names()],
+        "tasks": [(name, summary) for name, summary, _ in _tasks()],
+        "verifiers of answers": [(name, verifiers.summary(name)) for name in verifiers.names()],
         "backends": [(name, backends.summary(name)) for name in backends.names()],
         "models": [(f"local:{name}", "shipped with headgate") for name in backends.embedded()],
     }
     return Group(*(_section(title, rows) for title, rows in sections.items()))
+
+
+def tasks() -> RenderableType:
+    """Tasks, what each asks and what its difficulty counts."""
+    grid = Table("task", "what it asks", "--difficulty counts", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    grid.columns[0].no_wrap = True
+    for row in _tasks():
+        grid.add_row(*map(escape, row))
+    return Group(grid, Text(), Text("headgate tasks sample NAME --n 3 --difficulty 5 --seed 1", "dim"))
+
+
+def _tasks() -> list[tuple[str, str, str]]:
+    plain = [task_registry.find(name) for name in task_registry.names()]
+    rows = [(task.name, task.summary, str(task.knob or "")) for task in plain]
+    opened = task_registry.openers().items()
+    return rows + [(f"{name}:{opener.reads}", opener.summary, opener.counts) for name, opener in opened]
 
 
 def strategy(name: str) -> RenderableType:

@@ -10,6 +10,7 @@ from typer.models import OptionInfo
 _CHANGE: Final = "Changes to the recipe"
 _BATCH: Final = "A file of problems"
 _KEPT: Final = "What is kept"
+_ASKED: Final = "What is asked"
 
 
 class Level(StrEnum):
@@ -76,3 +77,28 @@ Quiet = Annotated[bool, _option("--quiet", "-q", None, "Only the answer.")]
 Compare = Annotated[
     str, _option("--compare", None, "MODEL", "Solve all again by this model alone, under the same limits.")
 ]
+
+# -- of `headgate bench` --------------------------------------------------------------------------------------
+Recipes = Annotated[
+    list[str], typer.Argument(metavar="RECIPE...", help="Recipe files, or names of shipped recipes: a row each.")
+]
+Tasks = Annotated[
+    list[str] | None, _option("--tasks", "-t", "NAME|FILE", "A task, or problems as JSONL; may be repeated.", _ASKED)
+]
+Count = Annotated[int | None, _option("--n", "-n", "N", "Problems of each; else 300 of a task, all of a file.", _ASKED)]
+Difficulty = Annotated[int | None, _option("--difficulty", "-d", "N", "Of a task's problems; else mixed.", _ASKED)]
+Seed = Annotated[int, _option("--seed", None, "N", "Draws the problems, and seeds the first run.", _ASKED)]
+Seeds = Annotated[int, _option("--seeds", None, "N", "Runs of each recipe, each with a seed of its own.", _ASKED)]
+UntilWidth = Annotated[
+    float | None, _option("--until-width", None, "W", "End a run when its 95 % interval is narrower: 0.06.", _ASKED)
+]
+Baseline = Annotated[
+    str, _option("--baseline", None, "RECIPE", "Compare with this one; else the target alone, or the first.", _ASKED)
+]
+BenchModels = Annotated[
+    list[str] | None, _option("--model", "-m", "NAME=BACKEND:WHERE", "In every recipe that has it.", _CHANGE)
+]
+BenchTotal = Annotated[str, _option("--budget-total", None, "UNIT=N,...", "All runs together.", _CHANGE)]
+BenchOut = Annotated[Path | None, _option("--out", "-o", "DIR", "The bench's folder; else runs/TIME-bench.", _KEPT)]
+BenchJson = Annotated[bool, _option("--json", None, None, "Print the records, a line each, at the end.")]
+BenchQuiet = Annotated[bool, _option("--quiet", "-q", None, "Show nothing; write the folder.")]

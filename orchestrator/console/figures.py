@@ -1,8 +1,4 @@
-"""What solved problems cost, model by model and use by use, and what one model alone would have cost.
-
-The interval of a share is Wilson's: E. B. Wilson 1927, "Probable Inference, the Law of Succession, and Statistical
-Inference", JASA 22 (158).
-"""
+"""What solved problems cost, model by model and use by use, and what one model alone would have cost."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +11,6 @@ from ...budget.prices import Price
 from ...strategies.base import Answer
 from ..agent import Solved
 
-Z: Final = 1.959963984540054  # 95 % of a normal distribution lies within this many standard deviations
 _USES: Final = {"think": "kept", "wasted": "wasted", "answer": "answer"}  # what else is spent is spent on judging
 
 
@@ -93,16 +88,6 @@ def seconds_per_token(solved: Iterable[Solved], model: str) -> float | None:
     bills = [one.answer.bill for one in solved]
     wrote = reduce(Cost.__add__, (bill.get((model, use), Cost()) for bill in bills for use in _USES), Cost())
     return wrote.seconds / wrote.output if wrote.output else None
-
-
-def wilson(right: int, n: int, z: float = Z) -> tuple[float, float]:
-    """The interval of a share, 95 % unless told otherwise; of no share at all, everything."""
-    if n == 0:
-        return 0.0, 1.0
-    share, spread = right / n, z * z / n
-    middle = (share + spread / 2) / (1 + spread)
-    half = z / (1 + spread) * math.sqrt(share * (1 - share) / n + spread / (4 * n))
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def unpriced(models: Iterable[str], prices: Mapping[str, Price | None]) -> list[str]:

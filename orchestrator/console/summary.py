@@ -14,7 +14,8 @@ from rich.text import Text
 from ...budget.prices import Price
 from ...strategies.base import STATUSES
 from ..agent import Solved
-from .figures import Alone, Usage, by_model, estimated, measured, total, unpriced, wilson
+from ..intervals import wilson
+from .figures import Alone, Usage, by_model, estimated, measured, total, unpriced
 from .ink import Palette, count, dollars, duration, folded, harmless
 
 _ROWS: Final = (

@@ -232,10 +232,10 @@ def test_list_names_every_part_and_a_strategy_with_its_knobs() -> None:
 
 def test_tasks_are_listed_and_sampled_as_problems_to_run(tmp_path: Path) -> None:
     assert "word_problems" in headgate("tasks").stdout
-    sampled = headgate("tasks", "sample", "word_problems", "--n", "3", "--seed", "7", "--steps", "2").stdout
-    assert sampled == headgate("tasks", "sample", "word_problems", "-n", "3", "--seed", "7", "--steps", "2").stdout
+    sampled = headgate("tasks", "sample", "word_problems", "--n", "3", "--seed", "7", "--difficulty", "2").stdout
+    assert sampled == headgate("tasks", "sample", "word_problems", "-n", "3", "--seed", "7", "-d", "2").stdout
     lines = [json.loads(line) for line in sampled.splitlines()]
-    assert [set(line) for line in lines] == [{"id", "question", "answer", "steps"}] * 3
+    assert [set(line) for line in lines] == [{"id", "question", "answer", "difficulty"}] * 3
 
 
 def test_the_schema_is_json() -> None:

@@ -1,6 +1,7 @@
 """Problems from JSONL: what is read, and which line is wrong."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,16 @@ def test_other_fields_are_kept() -> None:
     assert problem.reference is None
 
 
+def test_givens_choices_and_the_verifier_are_read_and_written() -> None:
+    (plain,) = jsonl.parse(b'{"question": "a b?", "givens": "a", "choices": ["x", 2], "answer": "B"}', "p.jsonl")
+    assert plain == Problem(text="a b?", id="p1", givens="a", choices=("x", "2"), reference="B", verifier="choices")
+    assert plain.asked == "b?"
+    assert '"verifier"' not in jsonl.line(plain)
+    numbers = replace(plain, verifier="numeric")
+    assert '"verifier": "numeric"' in jsonl.line(numbers)
+    assert jsonl.parse(jsonl.line(numbers).encode(), "p.jsonl") == [numbers]
+
+
 @pytest.mark.parametrize(
     ("data", "said"),
     [
@@ -49,6 +60,22 @@ def test_other_fields_are_kept() -> None:
         (b"\xff\xfe{", "p.jsonl:1: is not UTF-8"),
         (b'{"question": "\\ud800"}', "p.jsonl:1: is not UTF-8"),
         (b"[" * 100_000, "p.jsonl:1: is no JSON that can be read"),
+        (b'{"question": "a", "choices": "b"}', "p.jsonl:1: `choices` is a text, not a list of texts"),
+        (b'{"question": "a", "choices": ["b", []]}', "p.jsonl:1: `choices` is a list, not a text or a number"),
+        (
+            b'{"question": "a", "choices": ["b", "c"], "answer": 1}',
+            "p.jsonl:1: the verifier `choices` cannot judge this",
+        ),
+        (b'{"question": "a", "verifier": "plam"}', "p.jsonl:1: there is no verifier `plam`; did you mean `plan`?"),
+        (
+            b'{"question": "a", "verifier": "plan"}',
+            "p.jsonl:1: the verifier `plan` cannot judge this: there is no object",
+        ),
+        (b'{"question": "a", "givens": 3}', "p.jsonl:1: `givens` is a number, not a text"),
+        (
+            b'{"question": "a", "givens": "b"}',
+            "p.jsonl:1: the question does not begin with its `givens`; the question is",
+        ),
     ],
 )
 def test_a_bad_line_is_named_with_its_number(data: bytes, said: str) -> None:

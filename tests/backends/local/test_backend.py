@@ -218,8 +218,11 @@ def test_a_text_ends_where_the_context_ends(backend: LocalBackend) -> None:
 
 
 def test_a_forgotten_backend_lets_its_thread_go(random_folder: Path) -> None:
+    async def ask(backend: LocalBackend) -> None:
+        await asyncio.gather(backend.peek(ASKED), backend.peek(ASKED))  # one alone would need no thread
+
     made = LocalBackend(str(random_folder))
-    asyncio.run(made.peek(ASKED))
+    asyncio.run(ask(made))
     thread = made._engine._thread
     assert thread is not None
     del made

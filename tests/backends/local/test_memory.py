@@ -98,6 +98,6 @@ def test_a_thousand_cancellations_leave_nothing_behind(random_folder: Path) -> N
 
     assert all(asyncio.run(run()))
     engine = backend._engine
-    assert (engine._running, list(engine._waiting), engine._inbox.qsize()) == ([], [], 0)
+    assert (engine._running, list(engine._waiting), len(engine._inbox)) == ([], [], 0)
     assert engine.cache.size <= engine.cache.capacity == 2000
     assert together(backend, contexts, 20) == first

@@ -1,14 +1,16 @@
 """What holds for engines in this process holds for a real vLLM server; one that is killed costs retries only."""
 
 import asyncio
+import json
 import math
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
-from headgate.backends.base import Backend, Completion, Context, Sampling
+from headgate.backends.base import Backend, Completion, Constraint, Context, Sampling
 from headgate.backends.errors import Cancelled, ContextTooLong, Refused, Unreachable
 from headgate.backends.local.backend import LocalBackend
 from headgate.backends.model import Model
@@ -73,7 +75,7 @@ def parts_at_a_tie(ours: Completion, theirs: Completion) -> bool:
 async def test_it_knows_what_the_server_is_and_can(server: VllmServer) -> None:
     async with opened(server) as backend:
         can = backend.capabilities
-        assert can.operations == {"generate", "continue", "peek", "score"}
+        assert can.operations == {"generate", "continue", "peek", "score", "regex", "json_schema"}
         assert (can.token_ids, can.entropy, can.cancel, can.external) == (True, "lower_bound", "bill_partial", True)
         assert can.max_context == 2048
 
@@ -105,6 +107,26 @@ async def test_steps_and_the_answer_behind_them_are_those_of_one_call(server: Vl
                 assert (text, step.stop) == (whole.text, whole.stop)
                 answer = await one(backend, stepped.then("answer"), max_tokens=30)
                 assert (answer.text[:7], answer.stop) == ("\\boxed{", "eos")
+
+
+async def test_an_answer_is_what_it_is_constrained_to_be(server: VllmServer) -> None:
+    boxed = Constraint(regex=r"\\boxed\{[0-9]+\}")
+    schema = {"type": "object", "properties": {"a": {"enum": [3, 5]}}, "required": ["a"], "additionalProperties": False}
+    for api in ("completions", "chat"):
+        async with opened(server, api=api) as backend:
+            for seed, context in enumerate(PROMPTS[:4]):
+                wishes: dict[str, Any] = {"max_tokens": 60, "temperature": 1.0, "seed": seed}
+                done = await one(backend, context.then("answer"), **wishes, constraint=boxed)
+                assert re.fullmatch(boxed.regex, done.text), done.text
+                assert done.stop == "eos"
+                assert api == "chat" or done.usage.output == len(done.token_ids) + 1
+                word = await one(backend, context, **wishes, constraint=Constraint.choice("yes", "no", "a|b"))
+                assert word.text in ("yes", "no", "a|b")
+            told = await one(backend, context, max_tokens=60, constraint=Constraint(json_schema=json.dumps(schema)))
+            tight = re.sub(r"\s", "", told.text)  # it may write spaces up to its length
+            assert any(text.startswith(tight) for text in ('{"a":3}', '{"a":5}')) and tight
+            with pytest.raises(Refused):
+                await one(backend, context, max_tokens=9, constraint=Constraint(regex="[0-9]{3"))
 
 
 async def test_a_seed_gives_the_same_text_alone_and_beside_others(server: VllmServer) -> None:

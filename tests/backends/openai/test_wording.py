@@ -1,12 +1,13 @@
 """What a server is sent for a context, and what of its answer is text, for servers that know no token ids."""
 
+import json
 from typing import Any
 
 import pytest
 
-from headgate.backends.base import Completion, Context, Piece, Sampling, Token
+from headgate.backends.base import Completion, Constraint, Context, Piece, Sampling, Token
 from headgate.backends.dialect import Dialect
-from headgate.backends.errors import Refused, Unreachable
+from headgate.backends.errors import EngineFailed, Refused, Unreachable
 from headgate.backends.openai.backend import OpenAIBackend
 from headgate.backends.openai.settings import Settings
 
@@ -227,3 +228,65 @@ def test_servers_that_all_fail_are_an_error_before_anything_is_spent(serve: Serv
 def test_what_is_no_address_is_refused() -> None:
     with pytest.raises(Refused, match="is no address; `base_url` is such as"):
         OpenAIBackend("m", base_urls=("http://host:many/v1",))
+
+
+# -- constraints ----------------------------------------------------------------------------------------------------
+
+SCHEMA = '{"type": "object", "properties": {"a": {"type": "integer"}}}'
+
+
+async def test_a_schema_is_a_response_format_or_what_vllm_calls_it(serve: Serve) -> None:
+    body = await sent(serve, ASK, {"json_schema": True}, constraint=Constraint(json_schema=SCHEMA))
+    form = {"name": "answer", "schema": json.loads(SCHEMA), "strict": True}
+    assert body["response_format"] == {"type": "json_schema", "json_schema": form}
+    assert "structured_outputs" not in body
+    body = await sent(serve, ASK, {"server": "vllm"}, constraint=Constraint(json_schema=SCHEMA))
+    assert body["structured_outputs"] == {"json": json.loads(SCHEMA)}
+    assert "response_format" not in body
+    assert "response_format" not in await sent(serve, ASK, {"json_schema": True})
+
+
+async def test_a_regex_is_said_to_a_vllm_and_refused_elsewhere_before_anything_is_sent(serve: Serve) -> None:
+    digits = Constraint(regex="[0-9]+")
+    assert (await sent(serve, ASK, {"server": "vllm"}, constraint=digits))["structured_outputs"] == {"regex": "[0-9]+"}
+    server = serve()
+    tries: list[tuple[dict[str, Any], Constraint]] = [({"json_schema": True}, digits), ({}, digits)]
+    for settings, wish in [*tries, ({}, Constraint(json_schema=SCHEMA))]:
+        backend = chat(server, **settings)
+        with pytest.raises(Refused, match=f"has no {wish.operation}"):
+            await backend.generate(ASK, Sampling(constraint=wish))
+        await backend.close()
+    assert not server.asked
+
+
+@pytest.mark.parametrize(
+    ("settings", "can"),
+    [
+        ({}, set[str]()),
+        ({"json_schema": True}, {"json_schema"}),
+        ({"json_schema": True, "api": "completions"}, set[str]()),
+        ({"server": "vllm"}, {"regex", "json_schema"}),
+    ],
+)
+async def test_only_constraints_that_are_kept_are_declared(
+    serve: Serve, settings: dict[str, Any], can: set[str]
+) -> None:
+    backend = chat(serve(), **settings)
+    assert backend.capabilities.operations & {"regex", "json_schema"} == can
+    await backend.close()
+
+
+async def test_openais_own_address_is_trusted_with_schemas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "x")
+    backend = OpenAIBackend("m", settings=Settings(server="plain"))
+    assert "json_schema" in backend.capabilities.operations
+    await backend.close()
+
+
+async def test_a_request_that_is_turned_away_within_a_stream_is_refused_unless_a_text_had_begun(serve: Serve) -> None:
+    error = {"error": {"message": "bad regex", "type": "BadRequestError", "code": 400}}
+    for begun, meant in (((), Refused), ((said("x"),), EngineFailed)):
+        backend = chat(serve(stream(*begun, error)))
+        with pytest.raises(meant, match="bad regex"):
+            await backend.generate(ASK, Sampling())
+        await backend.close()

@@ -49,7 +49,9 @@ def ask() -> Callable[[int], Context]:
 
 @pytest.fixture(scope="session")
 def apart() -> Iterator[VllmBackend]:
-    """Two replicas of the draft in processes of their own."""
-    made = VllmBackend("embedded/draft", settings=Settings(form="async", replicas=2, memory=64 << 20))
+    """Two replicas of the draft in processes of their own; what they write as JSON is written tightly."""
+    tight: dict[str, object] = {"structured_outputs_config": {"backend": "xgrammar", "disable_any_whitespace": True}}
+    settings = Settings(form="async", replicas=2, memory=64 << 20, more=tight)
+    made = VllmBackend("embedded/draft", settings=settings)
     yield made
     asyncio.run(made.close())

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from headgate.backends.base import Completion, Context, Sampling
+from headgate.backends.base import Completion, Constraint, Context, Sampling
 from headgate.backends.checkpoint import EMBEDDED
 from headgate.backends.errors import NotAModel, Refused
 from headgate.backends.local.backend import LocalBackend
@@ -56,11 +56,12 @@ def test_texts_have_vectors_of_unit_length_and_like_texts_like_vectors() -> None
     asyncio.run(made.close())
 
 
+@pytest.mark.filterwarnings("ignore:max_rollback_tokens is deprecated")  # between vLLM and xgrammar
 def test_speculation_writes_the_same_greedy_text_and_declares_what_it_costs(local: LocalBackend) -> None:
     helper = {"model": str(EMBEDDED / "draft"), "method": "draft_model", "num_speculative_tokens": 3}
     settings = Settings(form="in_process", memory=CACHE, speculative=helper)
     made = VllmBackend("embedded/draft", settings=settings)
-    assert made.capabilities.operations == {"generate", "continue", "score"}
+    assert made.capabilities.operations == {"generate", "continue", "score", "regex", "json_schema"}
     assert made.capabilities.entropy == "none"
     context = Context.ask("Tom has 17 apples. Mia has 5 more than Tom. How many does Mia have?")
     asked = Sampling(max_tokens=40, stop=(local.dialect.step,))
@@ -70,6 +71,8 @@ def test_speculation_writes_the_same_greedy_text_and_declares_what_it_costs(loca
 
     mine, theirs = asyncio.run(both())
     assert (mine.token_ids, mine.stop) == (theirs.token_ids, theirs.stop)
+    held = Sampling(max_tokens=40, temperature=0.7, constraint=Constraint.choice("unlikely", "never said"))
+    assert asyncio.run(made.generate(context, held))[0].text in ("unlikely", "never said")
     with pytest.raises(Refused, match="has no stop_above"):
         asyncio.run(made.generate(context, Sampling(stop_above=1.0)))
     asyncio.run(made.close())

@@ -5,7 +5,7 @@ from headgate.backends.base import Completion
 from headgate.budget.cost import Cost
 from headgate.budget.prices import Price
 from headgate.orchestrator.agent import Solved
-from headgate.orchestrator.console.figures import by_model, estimated, seconds_per_token, wilson
+from headgate.orchestrator.console.figures import by_model, estimated, seconds_per_token
 from headgate.orchestrator.console.summary import summary
 from headgate.strategies.base import Answer, Status
 from headgate.verifiers.base import Problem, Step
@@ -167,12 +167,6 @@ def test_a_batch_shows_accuracy_with_its_interval_statuses_time_and_tokens() -> 
 
 def test_a_batch_without_references_claims_no_accuracy() -> None:
     assert "accuracy" not in shown(solved(correct=None), solved(correct=None))
-
-
-def test_an_interval_is_the_published_one() -> None:
-    # Newcombe 1998, "Two-sided confidence intervals for the single proportion", table I, method 3
-    assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=1e-4)
-    assert wilson(0, 10)[0] == 0
 
 
 def test_no_problem_is_no_error() -> None:

@@ -1,0 +1,1 @@
+"""What each strategy buys: recipes over the same problems with the same seeds, resumable, in figures and plots."""

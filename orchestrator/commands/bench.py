@@ -1,0 +1,116 @@
+"""The `bench` command: its options, and what it says when it is interrupted. What is slow is imported when it runs."""
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+import typer
+
+from .options import (
+    Baseline,
+    BenchJson,
+    BenchModels,
+    BenchOut,
+    BenchQuiet,
+    BenchTotal,
+    Budget,
+    Count,
+    Difficulty,
+    Durability,
+    Executor,
+    Level,
+    Parallel,
+    Recipes,
+    Seed,
+    Seeds,
+    Tasks,
+    UntilWidth,
+    Where,
+    Workers,
+)
+
+if TYPE_CHECKING:
+    from ..bench.bench import Bench
+
+INTERRUPTED: Final = 130
+
+
+def bench(
+    recipe: Recipes,
+    tasks: Tasks = None,
+    n: Count = None,
+    difficulty: Difficulty = None,
+    seed: Seed = 0,
+    seeds: Seeds = 1,
+    until_width: UntilWidth = None,
+    baseline: Baseline = "",
+    model: BenchModels = None,
+    budget: Budget = "",
+    budget_total: BenchTotal = "",
+    parallel: Parallel = 16,
+    workers: Workers = None,
+    executor: Executor = None,
+    out: BenchOut = None,
+    durability: Durability = Level.group,
+    json: BenchJson = False,
+    quiet: BenchQuiet = False,
+) -> None:
+    """Say what each recipe buys: accuracy against tokens, dollars and seconds, over the same problems."""
+    from ..bench.bench import Bench
+    from ..bench.cell import How
+    from ..bench.folder import BenchFolder
+    from . import benching
+
+    asked = benching.asked(
+        recipe,
+        tasks=tasks or (),
+        n=n,
+        difficulty=difficulty,
+        seed=seed,
+        seeds=seeds,
+        until_width=until_width,
+        models=model or (),
+        budget=budget,
+        total=budget_total,
+        against=baseline,
+        parallel=parallel,
+    )
+    folder = BenchFolder(out or benching.new_folder())
+    folder.check(asked)
+    how = How(workers=workers, executor=_where(executor), durability=durability.value)
+    _run(Bench(asked, folder, how), quiet=quiet, json=json)
+
+
+def go_on(
+    path: Path,
+    workers: int | None,
+    executor: Where | None,
+    durability: Level,
+    *,
+    quiet: bool,
+    json: bool,
+) -> None:
+    """What `headgate resume` does with a bench."""
+    from ..bench.cell import How
+    from . import benching
+
+    how = How(workers=workers, executor=_where(executor), durability=durability.value)
+    _run(benching.kept(path, how), quiet=quiet, json=json)
+
+
+def _where(executor: Where | None) -> Literal["local", "ray"] | None:
+    return executor.value if executor else None
+
+
+def _run(wanted: "Bench", *, quiet: bool, json: bool) -> None:
+    from . import benching
+
+    try:
+        code = benching.run(wanted, quiet=quiet, json=json)
+    except KeyboardInterrupt:
+        if wanted.folder.began:
+            said = f"error: interrupted; go on with: headgate resume {shlex.quote(str(wanted.folder.path))}"
+            typer.echo(said, err=True)
+            raise typer.Exit(INTERRUPTED) from None
+        raise
+    raise typer.Exit(code)

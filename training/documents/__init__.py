@@ -1,0 +1,1 @@
+"""What the shipped models read while they learn: one kind of document a file."""
