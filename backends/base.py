@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final, Literal, Protocol, Self
+from typing import Final, Literal, Protocol, Self, runtime_checkable
 
 from ..budget.cost import Cost
 
@@ -255,6 +255,15 @@ class Backend(Protocol):
 
     async def close(self) -> None:
         """Free what it holds; calls in flight are cancelled."""
+        ...
+
+
+@runtime_checkable
+class Caching(Protocol):
+    """An engine whose cache of what was read and written before can be emptied from here."""
+
+    async def forget(self) -> None:
+        """Empty it; between calls only."""
         ...
 
 

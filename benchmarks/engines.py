@@ -31,12 +31,13 @@ Peer = Callable[[Ids, int], float | None]  # writes; returns the CPU seconds tha
 Speed = tuple[float, float]  # tokens a second of the clock on the wall, and of the processor's
 FIRST = """
 import time; begun = time.perf_counter()
-import asyncio, resource
+import asyncio
 from headgate.backends.base import Context, Sampling
 from headgate.backends.registry import ModelSpec, open_backend
 backend = open_backend(ModelSpec(backend="local", model="embedded/{role}"))
 asyncio.run(backend.generate(Context.ask("How many are 3 and 4?"), Sampling(max_tokens=1)))
-print(time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+peak = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
+print(time.perf_counter() - begun, int(peak) / 1024)
 """
 
 

@@ -49,6 +49,10 @@ class Runs(Protocol):
         """Some jobs are now cancelled."""
         ...
 
+    def forget(self) -> None:
+        """Empty the prefix cache."""
+        ...
+
     def stop(self) -> None:
         """Cancel what is in flight and free what is held, soon."""
         ...
@@ -140,6 +144,11 @@ class VllmBackend:
     def judge(self, context: Context) -> Context:
         """The context with the request to rate its last step, in this model's dialect."""
         return self.dialect.rate(context)
+
+    async def forget(self) -> None:
+        """Empty the cache of what was read and written before; between calls only."""
+        await asyncio.to_thread(self._engine.forget)
+        self._held = Held(BLOCK, 1 << 16)
 
     async def close(self) -> None:
         """Free what it holds; calls in flight are cancelled."""

@@ -40,6 +40,12 @@ class Child:
                 self.engine = await asyncio.to_thread(self._start)
             return self.engine
 
+    async def forget(self) -> None:
+        """Empty the prefix cache."""
+        self.held = Held(BLOCK, _KNOWN)
+        if self.engine is not None:
+            await self.engine.reset_prefix_cache()
+
     async def gone(self, engine: Any) -> None:
         """This engine died; the next call has another."""
         if self.engine is engine:
@@ -100,6 +106,10 @@ class Children:
         """Break off the jobs that are now cancelled."""
         LOOP.get().call_soon_threadsafe(self._break_off)
 
+    def forget(self) -> None:
+        """Empty every prefix cache; nothing may be in flight."""
+        asyncio.run_coroutine_threadsafe(self._forget(), LOOP.get()).result()
+
     def stop(self) -> None:
         """Cancel what is in flight, and free the processes soon."""
         if not self.closed:
@@ -126,6 +136,9 @@ class Children:
         for job, task in self._running.items():
             if job.cancelled:
                 task.cancel()
+
+    async def _forget(self) -> None:
+        await asyncio.gather(*(child.forget() for child in self.replicas))
 
     async def _end(self) -> None:
         tasks = list(self._running.values())

@@ -41,6 +41,10 @@ class Engine:
     def wake(self) -> None:
         """There are cancelled jobs; the next step sees them."""
 
+    def forget(self) -> None:
+        """Empty the prefix cache; nothing may be in flight."""
+        STEPPER.call(lambda: self._core and self._core.reset_prefix_cache()).result()
+
     def stop(self) -> None:
         """Cancel what is in flight, after the step in progress."""
         if not self.closed:

@@ -3,12 +3,12 @@
 A run that found another's questions in the cache would seem cheaper than it is, by no merit of its recipe.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 from ...backends import registry as backends
-from ...backends.base import Backend, Completion, Context, Likelihood, NextToken, OnToken, Piece, Sampling
+from ...backends.base import Backend, Caching, Completion, Context, Likelihood, NextToken, OnToken, Piece, Sampling
 from ...backends.errors import BackendError
 from ...backends.registry import ModelSpec
 from ..recipe import Recipe, check_capabilities, graph
@@ -42,9 +42,8 @@ class Engines:
     async def forget(self) -> None:
         """Empty the caches of those that can."""
         for engine in self._open.values():
-            forget = cast("Callable[[], Awaitable[None]] | None", getattr(engine, "forget", None))
-            if forget is not None:
-                await forget()
+            if isinstance(engine, Caching):
+                await engine.forget()
 
     async def keep(self, recipes: Collection[Recipe]) -> None:
         """Close what none of these recipes uses."""

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from headgate.backends.base import Backend, Completion, Context, Piece, Sampling, Token
+from headgate.backends.base import Backend, Caching, Completion, Context, Piece, Sampling, Token
 from headgate.backends.checkpoint import EMBEDDED, Checkpoint
 from headgate.backends.errors import Cancelled, ContextTooLong
 from headgate.tasks import registry as tasks
@@ -299,6 +299,17 @@ def test_a_continued_context_is_not_read_again(engine: Seat) -> None:
     second = engine.write(context.append(first.piece("think", "draft")), max_tokens=64, stop=("\n\n",))
     assert second.usage.cached_input > 0
     assert second.usage.input < len(prompt_ids(context))
+
+
+def test_what_was_forgotten_is_read_again_to_the_same_end(engine: Seat) -> None:
+    backend = engine.backend()
+    if not isinstance(backend, Caching):
+        pytest.skip(f"{engine.name} has no cache that can be emptied from here")
+    before = engine.write(PROMPTS[11], max_tokens=24)
+    engine.do(backend.forget())
+    after = engine.write(PROMPTS[11], max_tokens=24)
+    assert (after.token_ids, after.usage.cached_input) == (before.token_ids, 0)
+    assert after.usage.input == len(prompt_ids(PROMPTS[11]))
 
 
 def test_tokens_stream_in_order_and_a_follower_stops_the_text(engine: Seat) -> None:
