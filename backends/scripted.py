@@ -25,7 +25,7 @@ from typing import Final, Protocol, cast
 from ..budget.cost import Cost
 from .base import Capabilities, Completion, Context, Likelihood, NextToken, OnToken, Piece, Sampling, Stop, Token
 from .dialect import Dialect
-from .errors import Cancelled, NotAModel
+from .errors import Cancelled, NotAModel, Refused
 
 TOKENIZER: Final = "scripted"
 END: Final = "<|im_end|>"
@@ -75,6 +75,8 @@ class Scripted:
         self, context: Context, sampling: Sampling, n: int = 1, on_token: OnToken | None = None
     ) -> list[Completion]:
         """One token at a time, giving way to the loop between them when somebody listens."""
+        if sampling.constraint:
+            raise Refused("a script holds no text to a form")
         paid, done = self._prefill(context), list[Completion]()
         for index in range(n):
             spoken = await self._speak(context, sampling, index, on_token if index == 0 else None, paid)

@@ -56,7 +56,9 @@ def play(reader: Reader, episodes: Sequence[Episode], stop: Sequence[str], limit
         if not going:
             return
         prompts = [reader.encoder.encode(episode.text) for episode in going]
-        for episode, written in zip(going, write(reader.model, prompts, stop=ends, limit=limit), strict=True):
+        for episode, written in zip(
+            going, write(reader.model, prompts, stop=ends, limit=min(limit, reader.limit)), strict=True
+        ):
             episode.take(reader.encoder.decode(written.ids))
 
 

@@ -26,7 +26,7 @@ from . import episodes, skills
 from .checks import rated
 from .figures import Figures, accuracy, agreement, routing, signals, step_errors
 from .report import markdown, put_into_card
-from .rollout import own_steps
+from .rollout import ANSWER_LIMIT, own_steps
 from .routed import Pair
 from .sizes import OF, Role
 from .tokenizer import Encoder
@@ -41,6 +41,7 @@ class Subject:
     draft: Path
     target: Path
     count: int
+    limit: int
 
     @cached_property
     def pair(self) -> Pair:
@@ -75,7 +76,7 @@ def of_target(subject: Subject) -> Figures:
 
 def skills_of(subject: Subject, role: Role) -> Figures:
     """Everything beside solving."""
-    reader = skills.Reader(getattr(subject.pair, role), subject.pair.encoder)
+    reader = skills.Reader(getattr(subject.pair, role), subject.pair.encoder, subject.limit)
     return {name: skill(reader, subject.share(0.25)) for name, skill in {**skills.SKILLS, **episodes.SKILLS}.items()}
 
 
@@ -159,6 +160,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--draft", type=Path, default=embedded / "draft", help="a checkpoint folder")
     parser.add_argument("--target", type=Path, default=embedded / "target", help="a checkpoint folder")
     parser.add_argument("--count", type=int, default=1000, help="problems for accuracy; other tables take a part of it")
+    parser.add_argument("--limit", type=int, default=ANSWER_LIMIT, help="tokens of a text, where skills are measured")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="one thread each")
     parser.add_argument("--logs", type=Path, help="the output folder of a training, for its curve and times")
     parser.add_argument(
@@ -166,7 +168,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--card", type=Path, help="a model card to put the tables into, between its two marks")
     given = parser.parse_args(argv)
-    subject = Subject(draft=given.draft, target=given.target, count=given.count)
+    subject = Subject(draft=given.draft, target=given.target, count=given.count, limit=given.limit)
     figures = measure(subject, given.processes, given.logs)
     given.out.with_suffix(".json").write_text(json.dumps(figures, indent=1) + "\n")
     text = markdown(figures)

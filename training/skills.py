@@ -33,13 +33,12 @@ class Reader:
 
     model: Qwen3
     encoder: Encoder
+    limit: int = ANSWER_LIMIT  # tokens of a text
 
-    def write(
-        self, prompts: Sequence[str], *, limit: int = ANSWER_LIMIT, heat: float = 0.0, seed: int = 0
-    ) -> list[str]:
+    def write(self, prompts: Sequence[str], *, limit: int | None = None, heat: float = 0.0, seed: int = 0) -> list[str]:
         """What follows each prompt, to the end of the turn. heat: the temperature."""
         ids, end = [self.encoder.encode(prompt) for prompt in prompts], self.encoder.one("<|im_end|>")
-        texts = write(self.model, ids, stop=(end,), limit=limit, temperature=heat, seed=seed)
+        texts = write(self.model, ids, stop=(end,), limit=limit or self.limit, temperature=heat, seed=seed)
         return [self.encoder.decode(text.ids) for text in texts]
 
     def answers(self, prompts: Sequence[str], *, heat: float = 0.0, seed: int = 0) -> list[str]:

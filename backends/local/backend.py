@@ -16,7 +16,7 @@ from ...budget.cost import Cost
 from ..base import Capabilities, Completion, Context, Likelihood, NextToken, OnToken, Piece, Sampling
 from ..checkpoint import Checkpoint, reading
 from ..dialect import Dialect
-from ..errors import Cancelled, ContextTooLong, NotAModel
+from ..errors import Cancelled, ContextTooLong, NotAModel, Refused
 from ..follower import Follower
 from ..writing import Writing
 from .decoder import Decoder, Lean
@@ -72,6 +72,8 @@ class LocalBackend:
         self, context: Context, sampling: Sampling, n: int = 1, on_token: OnToken | None = None
     ) -> list[Completion]:
         """Continue a context n times. Raises: ContextTooLong if the prompt does not fit, Cancelled, EngineFailed."""
+        if sampling.constraint:
+            raise Refused("the local engine holds no text to a form", hint="use vllm, or openai with a server that can")
         ids = self._prompt(context)
         room = min(sampling.max_tokens, self.capabilities.max_context - len(ids))
         think_end = self.dialect.think_end if context.writing == "think" else ""

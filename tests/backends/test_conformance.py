@@ -12,9 +12,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from headgate.backends.base import Backend, Caching, Completion, Context, Piece, Sampling, Token
+from headgate.backends.base import Backend, Caching, Completion, Constraint, Context, Piece, Sampling, Token
 from headgate.backends.checkpoint import EMBEDDED, Checkpoint
-from headgate.backends.errors import Cancelled, ContextTooLong
+from headgate.backends.errors import Cancelled, ContextTooLong, Refused
 from headgate.tasks import registry as tasks
 
 from .engines import QUICK, WAYS, Seat, seated
@@ -299,6 +299,15 @@ def test_a_continued_context_is_not_read_again(engine: Seat) -> None:
     second = engine.write(context.append(first.piece("think", "draft")), max_tokens=64, stop=("\n\n",))
     assert second.usage.cached_input > 0
     assert second.usage.input < len(prompt_ids(context))
+
+
+def test_a_text_is_held_to_a_form_or_the_call_is_refused(engine: Seat) -> None:
+    form = Constraint.choice("12.", "34.")
+    if "regex" in engine.backend().capabilities.operations:
+        assert engine.write(PROMPTS[3], max_tokens=8, constraint=form).text in ("12.", "34.")
+    else:
+        with pytest.raises(Refused, match="form|regex"):
+            engine.write(PROMPTS[3], max_tokens=8, constraint=form)
 
 
 def test_what_was_forgotten_is_read_again_to_the_same_end(engine: Seat) -> None:

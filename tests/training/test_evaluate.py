@@ -38,14 +38,17 @@ def test_at_threshold_zero_the_draft_writes_all_and_above_nine_the_target(pair: 
 @pytest.mark.slow
 def test_the_command_writes_figures_tables_and_the_card(folders: dict[str, Path], tmp_path: Path) -> None:
     card = tmp_path / "CARD.md"
-    card.write_text(f"# Card\n\n{BEGIN}\nold\n{END}\n\nafter\n")
+    card.write_text(f"# Card\n\n{BEGIN}\noutdated\n{END}\n\nafter\n")
     pair = [f"--{role}={folder}" for role, folder in folders.items()]
-    assert main([*pair, "--count=2", "--processes=1", f"--out={tmp_path / 'results'}", f"--card={card}"]) == 0
+    assert (
+        main([*pair, "--count=2", "--limit=12", "--processes=1", f"--out={tmp_path / 'results'}", f"--card={card}"])
+        == 0
+    )
     figures = json.loads((tmp_path / "results.json").read_text())
     assert figures["draft"]["agreement"] == {"same": 12, "n": 12}
     assert figures["target"]["accuracy"]["all"]["n"] == 2
     text = card.read_text()
-    assert "old" not in text and text.endswith("after\n") and "### The pair" in text
+    assert "outdated" not in text and text.endswith("after\n") and "### The pair" in text
 
 
 def test_a_card_without_marks_is_refused_with_the_marks(tmp_path: Path) -> None:
