@@ -306,7 +306,7 @@ def test_a_text_is_held_to_a_form_or_the_call_is_refused(engine: Seat) -> None:
     if "regex" in engine.backend().capabilities.operations:
         assert engine.write(PROMPTS[3], max_tokens=8, constraint=form).text in ("12.", "34.")
     else:
-        with pytest.raises(Refused, match="form|regex"):
+        with pytest.raises(Refused, match=r"form|regex"):
             engine.write(PROMPTS[3], max_tokens=8, constraint=form)
 
 

@@ -56,7 +56,6 @@ def test_texts_have_vectors_of_unit_length_and_like_texts_like_vectors() -> None
     asyncio.run(made.close())
 
 
-@pytest.mark.filterwarnings("ignore:max_rollback_tokens is deprecated")  # between vLLM and xgrammar
 def test_speculation_writes_the_same_greedy_text_and_declares_what_it_costs(local: LocalBackend) -> None:
     helper = {"model": str(EMBEDDED / "draft"), "method": "draft_model", "num_speculative_tokens": 3}
     settings = Settings(form="in_process", memory=CACHE, speculative=helper)

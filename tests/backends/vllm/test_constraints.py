@@ -12,7 +12,6 @@ from headgate.backends.base import Completion, Constraint, Context, Sampling
 from headgate.backends.errors import Refused
 from headgate.backends.vllm.backend import VllmBackend
 
-pytestmark = pytest.mark.filterwarnings("ignore:max_rollback_tokens is deprecated")  # between vLLM and xgrammar
 Ask = Callable[[int], Context]
 BOXED = Constraint(regex=r"\\boxed\{[0-9]+\}")
 WORDS = ("yes", "no", "a|b (c)", "\\d+\n", "either/or")
