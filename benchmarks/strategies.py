@@ -28,7 +28,7 @@ GRIDS: Mapping[str, Sequence[float]] = {
     "expected": (5, 6, 7, 7.5, 8, 8.3, 8.6),
     "min_logprob": (-4, -2.5, -1.5, -0.7),
 }
-TABLE = (5.0, 6.0, 7.0, 7.5, 8.0)
+TABLE = (5.0, 6.0, 7.0, 7.5, 8.0, 8.6)
 LIKELY = -1.5
 VOTES = (("draft", 8), ("target", 4))
 CALIBRATION_SEED, TABLE_SEED = 41, 43
