@@ -5,7 +5,6 @@ name that stands several words back. Here a name is followed by its value at onc
 the name's last mention is enough (Olsson et al. 2022, "In-context Learning and Induction Heads", arXiv 2209.11895).
 """
 
-import operator
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -114,11 +113,11 @@ WORKINGS: Mapping[str, Callable[[int, int], Iterator[tuple[str, ...]]]] = {
 }
 SIGNS: Mapping[str, tuple[str, Callable[[int, int], int]]] = {
     "": ("{0}", lambda a, b: a),
-    "+": ("{0}+{1}", operator.add),
-    "-": ("{0}-{1}", operator.sub),
-    "*": ("{0}*{1}", operator.mul),
-    "/": ("{0}/{1}", operator.floordiv),
-    "mod": ("{0} mod {1}", operator.mod),
-    "max": ("max({0},{1})", max),
-    "min": ("min({0},{1})", min),
+    "+": ("{0}+{1}", lambda a, b: a + b),
+    "-": ("{0}-{1}", lambda a, b: a - b),
+    "*": ("{0}*{1}", lambda a, b: a * b),
+    "/": ("{0}/{1}", lambda a, b: a // b),
+    "mod": ("{0} mod {1}", lambda a, b: a % b),
+    "max": ("max({0},{1})", lambda a, b: max(a, b)),
+    "min": ("min({0},{1})", lambda a, b: min(a, b)),
 }

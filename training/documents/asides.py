@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from random import Random
 
 from ...tasks import operators, stateful_math, tool_problems
@@ -13,8 +13,13 @@ from ..formats import CLOSE, DELIMITER, END, NOTES, PLAN, TAKE_NOTES, asking, bo
 from .document import Text
 from .solving import Style, solved
 
-LEVELS = {"copy": 1, "half": 2, "mod100": 2, "mul11": 2, "add1": 2, "add2": 3, "cmp": 3, "mul21": 3}
-LEVELS |= {"add3": 4, "mul31": 4, "mod2": 4, "mod3": 5, "mul22": 5}
+LEVELS: Mapping[str, int] = {
+    **dict.fromkeys(("copy",), 1),
+    **dict.fromkeys(("half", "mod100", "mul11", "add1"), 2),
+    **dict.fromkeys(("add2", "cmp", "mul21"), 3),
+    **dict.fromkeys(("add3", "mul31", "mod2"), 4),
+    **dict.fromkeys(("mod3", "mul22"), 5),
+}
 
 
 def noted(lines: Sequence[Line]) -> str:
