@@ -130,7 +130,13 @@ class Children:
             return
         task = asyncio.get_running_loop().create_task(self._run(job))
         self._running[job] = task
-        task.add_done_callback(lambda _: self._running.pop(job, None))
+        task.add_done_callback(lambda _: self._ended(job))
+
+    def _ended(self, job: Job) -> None:
+        self._running.pop(job, None)
+        if not job.future.done():  # cancelled before its first step, so that `_run` never began
+            job.cancelled = True
+            job.settle()
 
     def _break_off(self) -> None:
         for job, task in self._running.items():

@@ -11,7 +11,9 @@ from headgate.backends.base import Completion, Context, Piece, Sampling, Token
 from headgate.backends.errors import Cancelled, EngineFailed
 from headgate.backends.local.backend import LocalBackend
 from headgate.backends.vllm.backend import VllmBackend
-from headgate.backends.vllm.children import Children
+from headgate.backends.vllm.children import LOOP, Children
+from headgate.backends.vllm.jobs import Generation
+from headgate.backends.writing import Writing
 from headgate.budget.cost import Cost
 
 Ask = Callable[[int], Context]
@@ -128,6 +130,19 @@ def test_cancelled_calls_know_their_bill_and_leave_nothing_behind(apart: VllmBac
     assert [child.load for child in children(apart).replicas] == [0, 0]
     assert all(not child.engine.output_processor.has_unfinished_requests() for child in children(apart).replicas)
     assert write(apart, ask(1), GREEDY).token_ids
+
+
+def test_a_call_that_is_cancelled_before_it_begins_ends_all_the_same(apart: VllmBackend, ask: Ask) -> None:
+    job = Generation([1], Writing([1], WILD, 5, apart._tokens, apart._ends, ""), 0, [])
+
+    def at_once() -> None:
+        children(apart)._begin(job)
+        job.cancelled = True
+        children(apart)._break_off()
+
+    LOOP.get().call_soon_threadsafe(at_once)
+    job.future.result(timeout=10)
+    assert (job.usage.tokens, job.usage.output) == (0, 0)
 
 
 def test_a_killed_child_fails_its_calls_and_is_started_again(apart: VllmBackend, ask: Ask) -> None:
