@@ -1,14 +1,13 @@
 """Real trainings of a second: loss falls, a killed one goes on to the same weights."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from headgate.backends.local.qwen3 import Qwen3Config
-from headgate.training.curriculum import Curriculum, draft_plan, target_plan
+from headgate.training.curriculum import Curriculum, Plan, draft_plan
 from headgate.training.loop import Job, State, Trainer
 
 TOKENS = 24_000
@@ -58,12 +57,12 @@ def losses(trainer: Trainer) -> list[float]:
 def test_the_loss_falls(tmp_path: Path, curriculum: Curriculum, tiny: Qwen3Config) -> None:
     seen = losses(train(tmp_path, curriculum, job(tiny, tokens=120_000)))
     assert seen[0] > 5.5
-    assert seen[-1] < 3.0
+    assert seen[-1] < 3.5
 
 
 def test_the_loss_of_ratings_falls_too(tmp_path: Path, curriculum: Curriculum, tiny: Qwen3Config) -> None:
     rating: list[float] = []
-    plan = replace(target_plan(0.5), rated=1.0, drill=0.0, cut_short=0.0)
+    plan = Plan(kinds={"solved": 1}, rated=1.0)
     trainer = Trainer(job(tiny, tokens=120_000), curriculum, lambda fraction: plan, tmp_path)
     trainer.run(lambda _, line: rating.append(line["rating_loss"]), StopAt(None))
     assert rating[-1] < 2.0 < 5.5 < rating[0]
