@@ -29,7 +29,9 @@ class LocalHost:
 
     def start(self, call: Call, over: Callable[[], None]) -> "LocalProcess":
         """A new interpreter that finds modules where this one does."""
-        code = f"import sys; sys.path[:] = {sys.path!r}; from {__package__}.worker import main; main()"
+        # an interrupt is the owner's to answer, also while the worker is still importing
+        deaf = "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN)"
+        code = f"{deaf}; sys.path[:] = {sys.path!r}; from {__package__}.worker import main; main()"
         process = subprocess.Popen(
             [sys.executable, "-c", code],
             stdin=subprocess.PIPE,
