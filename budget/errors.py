@@ -1,4 +1,6 @@
-"""The root of every error headgate raises on purpose, and the one that the budget raises."""
+"""The root of every error headgate raises on purpose, the budget's own, and how to say what would have been right."""
+
+from collections.abc import Iterable
 
 
 class HeadgateError(Exception):
@@ -25,3 +27,13 @@ class BudgetExceeded(HeadgateError):
         if self.unit == "nanodollars":
             name, asked, left = "dollars", f"{self.asked / 1e9:.9f}", f"{self.left / 1e9:.9f}"
         return f"`{self.scope}` has {left} {name} left, {asked} asked; raise `budget.{name}`, or ask for less"
+
+
+def meant(name: str, allowed: Iterable[str], verb: str = "there are") -> str:
+    """The nearest right spelling, and all that would have been right."""
+    from difflib import get_close_matches  # once something is wrong, and not at every start
+
+    names = list(allowed)
+    close = get_close_matches(name, names, n=1, cutoff=0.6)
+    guess = f"did you mean `{close[0]}`? " if close else ""
+    return f"{guess}{verb} {', '.join(names)}" if names else f"{guess}{verb} none".strip()

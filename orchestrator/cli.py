@@ -1,7 +1,6 @@
 """The command line. What is slow is imported by the command that uses it."""
 
 import os
-import shlex
 import sys
 from collections.abc import Generator
 from contextlib import closing, contextmanager, suppress
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 from typer.core import TyperGroup
 
-from ..budget.errors import HeadgateError
+from ..budget.errors import HeadgateError, meant
 from .commands import bench, examples
 from .commands.options import (
     Budget,
@@ -39,13 +38,13 @@ from .commands.options import (
     Total,
     Workers,
 )
+from .commands.terminal import INTERRUPTED, complain, interrupted, terminal
 
 if TYPE_CHECKING:
     from .commands.running import Settings
     from .recipe import Recipe
     from .run_folder import RunFolder
 
-INTERRUPTED: Final = 130
 FAILED: Final = 4
 
 
@@ -58,17 +57,17 @@ class _Group(TyperGroup):
             sys.stdout.flush()
             return result
         except HeadgateError as error:
-            _complain(str(error))
+            complain(str(error))
             raise typer.Exit(FAILED if isinstance(error.__cause__, OSError) else 2) from None
         except KeyboardInterrupt:
-            _complain("interrupted")
+            complain("interrupted")
             raise typer.Exit(INTERRUPTED) from None
         except BrokenPipeError:
             _hush()
             raise typer.Exit(0) from None
         except OSError as error:
             _hush()
-            _complain(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+            complain(f"{error.filename}: {error.strerror}" if error.filename else str(error))
             raise typer.Exit(FAILED) from None
 
 
@@ -122,8 +121,8 @@ def run(
     if input_ is None:
         problems, bad = [inputs.asked(question or "")], 0
     else:
-        problems, bad = inputs.problems(input_, keep_going, _complain)
-        out = out or inputs.new_folder(chosen)
+        problems, bad = inputs.problems(input_, keep_going, complain)
+        out = out or inputs.new_folder(chosen.name)
     folder = RunFolder.new(out, problems=problems, durability=durability.value, redact=redact) if out else None
     with _resumable(folder, quiet):
         if folder is None or input_ is None:
@@ -196,7 +195,7 @@ def runs(
         for row in found:
             typer.echo(listed.line(row))
     elif found:
-        _print(listed.table(found))
+        terminal().print(listed.table(found))
     else:
         typer.echo(f"there are no runs in {path}; `headgate run RECIPE --input FILE` makes one", err=True)
 
@@ -257,7 +256,7 @@ def show(
     if yaml:
         typer.echo(dump(chosen), nl=False)
     else:
-        _print(listing.tree(chosen))
+        terminal().print(listing.tree(chosen))
 
 
 @app.command("list")
@@ -268,11 +267,10 @@ def list_(
     from ..strategies import registry
     from .commands import listing
     from .errors import RecipeError
-    from .recipe.source import meant
 
     if strategy and strategy not in registry.names():
         raise RecipeError(f"there is no strategy `{strategy}`", hint=meant(strategy, registry.names()))
-    _print(listing.strategy(strategy) if strategy else listing.everything())
+    terminal().print(listing.strategy(strategy) if strategy else listing.everything())
 
 
 @app.command(epilog=examples.DOCTOR)
@@ -286,7 +284,6 @@ def doctor(
     from ..backends import registry
     from .commands import doctor as room
     from .errors import RecipeError
-    from .recipe.source import meant
 
     if backend and backend not in registry.names():
         raise RecipeError(f"there is no backend `{backend}`", hint=meant(backend, registry.names()))
@@ -314,7 +311,7 @@ def tasks(ctx: typer.Context) -> None:
     if ctx.invoked_subcommand is None:
         from .commands import listing
 
-        _print(listing.tasks())
+        terminal().print(listing.tasks())
 
 
 @tasks_app.command("sample")
@@ -346,16 +343,6 @@ def _chosen(recipe: str, models: list[str] | None, budget: str, total: str, sett
     return override(load(recipe), models=models or (), budget=budget, total=total, settings=settings or ())
 
 
-def _print(renderable: object) -> None:
-    from rich.console import Console
-
-    Console(width=None if sys.stdout.isatty() else 120).print(renderable)
-
-
-def _complain(what: str) -> None:
-    typer.echo(f"error: {what}", err=True)
-
-
 def _hush() -> None:
     """Standard output takes no more: what is still to be written goes nowhere, without a word."""
     with suppress(OSError):  # a test's standard output is no file
@@ -370,8 +357,7 @@ def _resumable(folder: "RunFolder | None", quiet: bool) -> Generator[None]:
         yield
     except KeyboardInterrupt:
         if folder and folder.journal_file.exists():
-            _complain(f"interrupted; go on with: headgate resume {shlex.quote(str(folder.path))}")
-            raise typer.Exit(INTERRUPTED) from None
+            raise interrupted(folder.path) from None
         raise
     except typer.Exit:
         if folder and not quiet:

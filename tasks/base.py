@@ -2,11 +2,10 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from difflib import get_close_matches
 from random import Random
 from typing import Final, Literal
 
-from ..budget.errors import HeadgateError
+from ..budget.errors import HeadgateError, meant
 from ..verifiers.base import Problem
 
 PATIENCE: Final = 2000  # draws in a row that gave nothing new, before a task counts as exhausted
@@ -83,6 +82,4 @@ Transcript = tuple[Turn, ...]
 
 def unknown(kind: str, name: str, allowed: list[str]) -> TaskError:
     """An error for a name that there is not: the nearest right spelling, and all that would have been right."""
-    close = get_close_matches(name, allowed, n=1)
-    guess = f"did you mean `{close[0]}`? " if close else ""
-    return TaskError(f"there is no {kind} `{name}`; {guess}there are {', '.join(allowed)}")
+    return TaskError(f"there is no {kind} `{name}`; {meant(name, allowed)}")

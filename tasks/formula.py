@@ -62,30 +62,33 @@ def _nothing(a: int, b: int) -> Iterator[tuple[str, ...]]:
     return iter(())
 
 
-def _added(a: int, b: int) -> Iterator[tuple[str, ...]]:
-    """Tens and ones of the second apart."""
-    tens, ones = b // 10 * 10, b % 10
-    if tens and ones:
-        yield f"{a}+{tens}", f"{a + tens}+{ones}"
+def _apart(n: int) -> tuple[int, int]:
+    """Tens and ones: 64 is 60 and 4."""
+    return n // 10 * 10, n % 10
 
 
-def _subtracted(a: int, b: int) -> Iterator[tuple[str, ...]]:
-    tens, ones = b // 10 * 10, b % 10
-    if tens and ones:
-        yield f"{a}-{tens}", f"{a - tens}-{ones}"
+def _in_two(sign: str) -> Callable[[int, int], Iterator[tuple[str, ...]]]:
+    """The tens of the second first, then its ones."""
+
+    def worked(a: int, b: int) -> Iterator[tuple[str, ...]]:
+        tens, ones = _apart(b)
+        if tens and ones:
+            yield f"{a}{sign}{tens}", f"{SIGNS[sign][1](a, tens)}{sign}{ones}"
+
+    return worked
 
 
 def _multiplied(a: int, b: int) -> Iterator[tuple[str, ...]]:
     """Tens and ones of one factor apart, of the second first."""
     by_hand = min(a, b) > 10
     for n, m in ((a, b), (b, a)):
-        tens, ones = m // 10 * 10, m % 10
+        tens, ones = _apart(m)
         if tens and (ones or by_hand):
             yield f"{n}*{tens}+{n}*{ones}", f"{n * tens}+{n * ones}"
 
 
 def _halved(a: int, b: int) -> Iterator[tuple[str, ...]]:
-    tens, ones = a // 10 * 10, a % 10
+    tens, ones = _apart(a)
     if tens and ones:
         yield f"{tens}/2+{ones}/2", f"{tens // 2}+{ones // 2}"
 
@@ -103,8 +106,8 @@ def _compared(a: int, b: int) -> Iterator[tuple[str, ...]]:
 
 
 WORKINGS: Mapping[str, Callable[[int, int], Iterator[tuple[str, ...]]]] = {
-    "+": _added,
-    "-": _subtracted,
+    "+": _in_two("+"),
+    "-": _in_two("-"),
     "*": _multiplied,
     "/": _halved,
     "mod": _reduced,

@@ -65,6 +65,11 @@ class Question:
     worked: WordProblem
 
     @property
+    def asked(self) -> str:
+        """The question without the givens."""
+        return self.worked.question.removeprefix(f"{self.givens.text} ")
+
+    @property
     def id(self) -> str:
         return f"{VERSION}-{digest(self.worked.question):016x}"
 

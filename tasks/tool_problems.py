@@ -9,6 +9,7 @@ The chain alternates sums in reach with sums out of it, products of three digits
 each in the sentences of `word_problems`.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from random import Random
@@ -23,6 +24,7 @@ from .word_problems import Line, Split, digest
 VERSION: Final = "tool_problems-v1"
 OUT_OF_REACH: Final = ("mul33", "mod_long")
 MOST_HARD, MOST_CALLS = 4, 3
+_CALL: Final = re.compile(r"calc\((\d+)(\*|\+|-|/| mod )(\d+)\)\n$")
 Author = Literal["model", "tool"]
 EASY: Final = word_problems.Mix(operations={"add": 3, "subtract": 3, "times": 2, "half": 1, "sum": 2})
 
@@ -68,7 +70,7 @@ class ToolProblem:
             if line.formula and line.operation in OUT_OF_REACH and left:
                 left -= 1
                 said.append(("model", f"{line.subject}:{line.formula};calc({called(line.formula)})\n"))
-                said.append(("tool", f"{line.value}\n{budget(left)}\n\n"))
+                said.append(("tool", reply(line.value, left)))
                 said.append(("model", f"{word_problems.written(line.subject, (), line.value)}\n\n"))
             else:
                 said.append(("model", f"{line.text}\n\n"))
@@ -83,6 +85,19 @@ def budget(calls: int) -> str:
 def called(formula: Formula) -> str:
     """What the calculator is asked: the formula's numbers, without names."""
     return str(Formula(formula.sign, Operand(formula.left.value), Operand(formula.right.value)))
+
+
+def calculated(text: str) -> int | None:
+    """What the call at the end of a text comes to; None where there is none, or it divides by zero."""
+    call = _CALL.search(text)
+    if call is None or (call[2] in ("/", " mod ") and not int(call[3])):
+        return None
+    return Formula(call[2].strip(), Operand(int(call[1])), Operand(int(call[3]))).value
+
+
+def reply(value: int, left: int) -> str:
+    """The calculator's turn, with how many calls are left."""
+    return f"{value}\n{budget(left)}\n\n"
 
 
 def with_calls(drawn: ToolProblem, calls: int) -> ToolProblem:

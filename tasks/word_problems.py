@@ -51,14 +51,18 @@ class Line:
     @property
     def texts(self) -> tuple[str, ...]:
         """Every right way to write the step, the usual one first."""
+        return tuple(written(self.subject, working, self.value) for working in self.workings)
+
+    @property
+    def workings(self) -> tuple[tuple[str, ...], ...]:
+        """What may stand between the subject and its value; nothing where the question tells the number."""
         if self.formula is None:
-            return (self.text,)
-        heads, workings = self.formula.heads, self.formula.workings
-        return tuple(written(self.subject, (head, *parts), self.value) for parts in workings for head in heads)
+            return ((),)
+        return tuple((head, *parts) for parts in self.formula.workings for head in self.formula.heads)
 
     @property
     def working(self) -> tuple[str, ...]:
-        return (str(self.formula), *self.formula.workings[0]) if self.formula else ()
+        return self.workings[0]
 
     @property
     def parents(self) -> tuple[str, ...]:

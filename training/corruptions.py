@@ -88,15 +88,10 @@ def misread(rng: random.Random, problem: WordProblem, line: Line, formula: Formu
 
 def miscount(rng: random.Random, line: Line) -> str:
     """The right formula, worked out in any right way, with a wrong result."""
-    working = line.working if rng.random() < 0.7 else written_working(rng.choice(line.texts))
+    working = line.working if rng.random() < 0.7 else rng.choice(line.workings)
     if len(working) == 3 and rng.random() < 0.65 and SUM.fullmatch(working[-1]):
         return misadd(rng, line.subject, working)
     return written(line.subject, working, wrong_result(rng, line))
-
-
-def written_working(text: str) -> Sequence[str]:
-    """What stands between the subject and its value."""
-    return text.partition(":")[2].split(";")[:-1]
 
 
 def wrong_result(rng: random.Random, line: Line) -> int:

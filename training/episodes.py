@@ -1,6 +1,5 @@
 """Skills that take turns: a calculator under a budget, households with and without examples, browsing, two workers."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
@@ -8,7 +7,6 @@ from typing import Protocol
 
 from ..tasks import housekeeper, invented_pages, tool_problems
 from ..tasks.browsing import Browser
-from ..tasks.formula import Formula, Operand
 from ..tasks.household import Household
 from ..tasks.invented_pages import Question
 from ..tasks.tool_problems import ToolProblem
@@ -20,7 +18,6 @@ from .rollout import write
 from .skills import Reader
 
 NAMES, MOST_TURNS, MOST_PASSES = "AB", 40, 600
-CALL = re.compile(r"calc\((\d+)(\*|\+|-|/| mod )(\d+)\)\n$")
 
 
 class Episode(Protocol):
@@ -86,7 +83,6 @@ class Calculating:
     text: str = ""
     left: int = 0
     done: bool = False
-    calls: int = field(default=0)
 
     def __post_init__(self) -> None:
         self.text, self.left = asking(self.problem.question), self.problem.calls
@@ -95,11 +91,10 @@ class Calculating:
         """A piece up to a line's end or the turn's."""
         self.text += said
         self.done = said.endswith(END)
-        call = CALL.search(said)
-        if call and self.left:
-            value = Formula(call[2].strip(), Operand(int(call[1])), Operand(int(call[3]))).value
-            self.left, self.calls = self.left - 1, self.calls + 1
-            self.text += f"{value}\n{tool_problems.budget(self.left)}{DELIMITER}"
+        value = tool_problems.calculated(said)
+        if value is not None and self.left:
+            self.left -= 1
+            self.text += tool_problems.reply(value, self.left)
 
     @property
     def right(self) -> bool:
@@ -166,8 +161,6 @@ class Together:
 
     @property
     def text(self) -> str:
-        if self.done:
-            return self.finished + CLOSE
         other = 1 - self.number
         return (
             self.finished

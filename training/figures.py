@@ -8,12 +8,13 @@ from typing import Any
 import torch
 
 from ..backends.local.qwen3 import Qwen3
+from ..orchestrator.intervals import wilson
 from ..tasks.word_problems import STANDARD, Mix, problems
 from .checks import answered
 from .formats import asking
 from .rollout import OwnStep, Rating, write
 from .routed import Pair, specreason
-from .statistics import auroc, hanley_mcneil, wilson
+from .statistics import auroc, hanley_mcneil
 from .tokenizer import Encoder
 
 Figures = dict[str, Any]

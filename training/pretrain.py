@@ -42,7 +42,7 @@ class Settings:
     out: Path
     seed: int = 1
     processes: int = 2
-    draft_tokens: int = 24_000_000
+    draft_tokens: int = 36_000_000
     target_tokens: int = 90_000_000
     own_problems: int = 8_000
     check_every: int = 3_000_000

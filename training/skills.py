@@ -3,7 +3,6 @@
 Greedy, and scored by exact answers; a skill is a function from a model to a share for each of its conditions.
 """
 
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,16 +12,16 @@ from ..backends.local.qwen3 import Qwen3
 from ..tasks import operators, stateful_math
 from ..tasks.stateful_math import Question
 from ..tasks.word_problems import HARD, Mix, problems
-from .documents.asides import noted, planned
+from ..verifiers.exact import boxed
+from .documents.asides import planned, with_notes
 from .documents.document import Text
 from .documents.rating import Candidates, compare, outcome
 from .documents.solving import Style, without
 from .figures import Figures, area, counted
-from .formats import CLOSE, DELIMITER, NOTES, RATE_ANSWER, UNKNOWN, asking
+from .formats import CLOSE, DELIMITER, RATE_ANSWER, UNKNOWN, asking
 from .rollout import ANSWER_LIMIT, Rating, own_steps, rate, write
 from .tokenizer import Encoder
 
-BOXED = re.compile(r"\\boxed\{([^}]*)\}")
 LONG = Mix(steps={6: 1, 7: 1, 8: 1}, shuffled=1.0)
 SEEDS = {name: 7_100 + n for n, name in enumerate(("operators", "notes", "cut", "missing", "hard", "votes", "judge"))}
 
@@ -43,12 +42,22 @@ class Reader:
 
     def answers(self, prompts: Sequence[str], *, heat: float = 0.0, seed: int = 0) -> list[str]:
         """What stands in the last box of each, "" where there is none."""
-        said = (BOXED.findall(text) for text in self.write(prompts, heat=heat, seed=seed))
-        return [found[-1] if found else "" for found in said]
+        return [boxed(text) or "" for text in self.write(prompts, heat=heat, seed=seed)]
 
     def right(self, prompts: Sequence[str], expected: Sequence[object]) -> Figures:
         """The share answered as expected."""
-        return counted([a == str(b) for a, b in zip(self.answers(prompts), expected, strict=True)])
+        return right(self.answers(prompts), expected)
+
+    def priced(self, prompts: Sequence[str], expected: Sequence[object]) -> tuple[Figures, Figures]:
+        """The same, and the tokens read and written a question, in the mean."""
+        texts = self.write(prompts)
+        total = sum(len(self.encoder.encode(read + said)) for read, said in zip(prompts, texts, strict=True))
+        return right([boxed(text) or "" for text in texts], expected), {"mean": total / len(texts), "n": len(texts)}
+
+
+def right(answers: Sequence[str], expected: Sequence[object]) -> Figures:
+    """The share of answers that are as expected."""
+    return counted([a == str(b) for a, b in zip(answers, expected, strict=True)])
 
 
 def induction(reader: Reader, count: int) -> Figures:
@@ -68,30 +77,23 @@ def notes(reader: Reader, count: int) -> Figures:
     """Questions about givens: answered at once, from notes at once, and after thinking it all through."""
     drawn = asked_of_givens(count, "derivable")
     answers = [one.worked.answer for one in drawn]
-    at_once = [asking(one.worked.question, think=False) for one in drawn]
-    from_notes = [asking(with_notes(one), think=False) for one in drawn]
-    thought = [asking(one.worked.question) for one in drawn]
+    noted, few = reader.priced([asking(with_notes(one.givens, one.asked), think=False) for one in drawn], answers)
+    thought, many = reader.priced([asking(one.worked.question) for one in drawn], answers)
     supposed = asked_of_givens(count, "counterfactual")
+    others = [one.worked.answer for one in supposed]
     return {
-        "at once, without notes": reader.right(at_once, answers),
-        "at once, from notes": reader.right(from_notes, answers),
-        "thought through": reader.right(thought, answers),
+        "at once, without notes": reader.right([asking(one.worked.question, think=False) for one in drawn], answers),
+        "at once, from notes": noted,
+        "thought through": thought,
         "another number supposed, notes and thinking": reader.right(
-            [asking(with_notes(one)) for one in supposed], [one.worked.answer for one in supposed]
+            [asking(with_notes(one.givens, one.asked)) for one in supposed], others
         ),
         "another number supposed, thought through": reader.right(
-            [asking(one.worked.question) for one in supposed], [one.worked.answer for one in supposed]
+            [asking(one.worked.question) for one in supposed], others
         ),
-        "tokens, from notes": tokens(reader, from_notes),
-        "tokens, thought through": tokens(reader, thought),
+        "tokens, from notes": few,
+        "tokens, thought through": many,
     }
-
-
-def tokens(reader: Reader, prompts: Sequence[str]) -> Figures:
-    """Tokens read and written a question, in the mean."""
-    both = zip(prompts, reader.write(prompts), strict=True)
-    total = sum(len(reader.encoder.encode(read + written)) for read, written in both)
-    return {"mean": total / len(prompts), "n": len(prompts)}
 
 
 def asked_of_givens(count: int, kind: str) -> list[Question]:
@@ -102,13 +104,6 @@ def asked_of_givens(count: int, kind: str) -> list[Question]:
         if one.kind == kind and len(one.givens.quantities) <= 10:
             drawn.append(one)
     return drawn
-
-
-def with_notes(question: Question) -> str:
-    """The question behind givens and notes on them."""
-    given = question.givens
-    asked = question.worked.question.removeprefix(f"{given.text} ")
-    return f"{given.text}{NOTES}{noted(list(given.lines.values()))}\n{asked}"
 
 
 def cut_thinking(reader: Reader, count: int) -> Figures:

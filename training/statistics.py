@@ -1,15 +1,13 @@
-"""Shares with their intervals, and how well a number tells wrong from right.
+"""How well a number tells wrong from right.
 
-Sources: Wilson 1927, "Probable Inference", JASA 22; Hanley and McNeil 1982, "The Meaning and Use of the Area under a
-Receiver Operating Characteristic (ROC) Curve", Radiology 143.
+Source: Hanley and McNeil 1982, "The Meaning and Use of the Area under a Receiver Operating Characteristic (ROC) Curve",
+Radiology 143.
 """
 
 import math
 from collections.abc import Sequence
 
-from ..orchestrator.intervals import Z, wilson
-
-__all__ = ["auroc", "hanley_mcneil", "wilson"]
+from ..orchestrator.intervals import Z
 
 
 def auroc(scores: Sequence[float], positive: Sequence[bool]) -> float:

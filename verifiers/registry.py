@@ -7,10 +7,10 @@ never how the answer came about. Those that foreign packages bring work in a pro
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from importlib.util import find_spec
 from typing import Final
 
+from ..budget.errors import meant
 from . import apart, choices, exact, numeric, plan
 from .base import Problem
 
@@ -56,9 +56,7 @@ def lacks(problem: Problem) -> str:
     """What keeps a problem from being judged by the verifier that it names: a whole sentence, or ""."""
     verifier = _VERIFIERS.get(problem.verifier)
     if verifier is None:
-        close = get_close_matches(problem.verifier, names(), n=1)
-        guess = f"did you mean `{close[0]}`? " if close else ""
-        return f"there is no verifier `{problem.verifier}`; {guess}there are {', '.join(names())}"
+        return f"there is no verifier `{problem.verifier}`; {meant(problem.verifier, names())}"
     what = verifier.lacks(problem)
     return f"the verifier `{problem.verifier}` cannot judge this: {what}" if what else ""
 

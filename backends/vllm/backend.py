@@ -148,7 +148,7 @@ class VllmBackend:
     async def forget(self) -> None:
         """Empty the cache of what was read and written before; between calls only."""
         await asyncio.to_thread(self._engine.forget)
-        self._held = Held(BLOCK, 1 << 16)
+        self._held.clear()
 
     async def close(self) -> None:
         """Free what it holds; calls in flight are cancelled."""

@@ -42,7 +42,7 @@ class Child:
 
     async def forget(self) -> None:
         """Empty the prefix cache."""
-        self.held = Held(BLOCK, _KNOWN)
+        self.held.clear()
         if self.engine is not None:
             await self.engine.reset_prefix_cache()
 
@@ -53,7 +53,8 @@ class Child:
 
     async def close(self) -> None:
         """End the process, without the complaints of whoever listens to it."""
-        engine, self.engine, self.held = self.engine, None, Held(BLOCK, _KNOWN)
+        engine, self.engine = self.engine, None
+        self.held.clear()
         if engine is None:
             return
         if (listening := engine.output_handler) is not None:

@@ -11,6 +11,10 @@ class Held:
         self.block, self._capacity = block, capacity
         self._known: OrderedDict[int, None] = OrderedDict()
 
+    def clear(self) -> None:
+        """The engine's cache was emptied."""
+        self._known.clear()
+
     def add(self, ids: Sequence[int]) -> None:
         """These tokens were read."""
         for mark in self._chain(ids):

@@ -8,11 +8,12 @@ from typing import Any, Final, cast
 import yaml
 
 from ...budget.cost import Limits
+from ...budget.errors import meant
 from ...verifiers.base import Problem
 from .. import recipe as recipes
 from ..errors import RecipeError
 from ..recipe import Recipe
-from ..recipe.source import Source, meant
+from ..recipe.source import Source
 from .problems import seal
 
 TARGET: Final = "target"

@@ -12,7 +12,7 @@ from .cell import Cell, How
 from .engines import Engines
 from .folder import BenchFolder
 from .frontier import Frontier, frontier
-from .metrics import Difference, Row, Sampled, difference, row, sampled
+from .metrics import Difference, Row, Sampled, difference, priced, row, sampled
 from .records import Record
 
 
@@ -35,7 +35,7 @@ class Outcome:
     @property
     def priced(self) -> bool:
         """Whether every row has dollars."""
-        return all(one.dollars is not None for one in self.rows if one.n)
+        return priced(self.rows)
 
 
 @dataclass(slots=True)
@@ -112,14 +112,13 @@ class Bench:
         measured = {name: some for name, some in found.items() if some}
         base = measured.get(self.asked.baseline, [])
         compared = [difference(some, base) for name, some in measured.items() if name != self.asked.baseline]
-        priced = all(one.dollars is not None for one in rows if one.n)
         return Outcome(
             asked=self.asked,
             rows=rows,
             records=found,
             differences=[one for one in compared if one],
             sampled=[one for one in (sampled(name, some) for name, some in measured.items()) if one],
-            frontier=frontier(measured, _dollars if priced else _tokens) if len(measured) > 1 else None,
+            frontier=frontier(measured, _dollars if priced(rows) else _tokens) if len(measured) > 1 else None,
             ended=all(cell.prefix.done for cell in self.cells),
             spent=self.spent,
         )

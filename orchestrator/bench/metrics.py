@@ -106,6 +106,11 @@ def row(recipe: str, records: Sequence[Record]) -> Row:
     )
 
 
+def priced(rows: Iterable[Row]) -> bool:
+    """Whether every row that has problems has dollars."""
+    return all(one.dollars is not None for one in rows if one.n)
+
+
 def problems(records: Iterable[Record]) -> dict[str, list[Record]]:
     """Records by problem, in the problems' order."""
     found: dict[str, list[Record]] = {}

@@ -6,12 +6,12 @@ from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Final
 
+from ...budget.errors import meant
 from ...strategies.base import digest
 from ...tasks import jsonl
 from ...tasks import registry as tasks
 from ...verifiers.base import Problem
 from ..errors import RecipeError
-from ..recipe.source import meant
 from .records import TASK
 
 N: Final = 300  # problems of a task, unless told otherwise

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..console.ink import Palette, count, folded
-from .metrics import Row, cost_of_pass
+from .metrics import Row, cost_of_pass, priced
 
 WIDE, MIDDLING, NARROW = 118, 96, 72  # columns of a terminal below which a row shows less
 _CELLS: Final = 16
@@ -21,7 +21,7 @@ def table(rows: Sequence[Row], *, width: int = 120, running: str = "", unicode: 
     """The rows as a table for rich. running: the recipe at work; width: of the terminal."""
     drawn = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1), header_style="dim")
     palette, names = Palette(), models(rows) if width >= NARROW else []
-    priced = all(one.dollars is not None for one in rows if one.n)
+    dollars = priced(rows)
     strip = width >= WIDE and len(names) < 3
     heads = ["n", "% right", *(["95 %"] if width >= NARROW else []), *([_SCALE] if strip else [])]
     drawn.add_column("recipe", overflow="fold", min_width=8)
@@ -29,12 +29,12 @@ def table(rows: Sequence[Row], *, width: int = 120, running: str = "", unicode: 
         drawn.add_column(head, justify="left" if head in ("95 %", _SCALE) else "right", no_wrap=True)
     for name in names:
         drawn.add_column(Text(folded(name), f"not dim {palette[name]}"), justify="right", no_wrap=True)
-    for head in _COSTS[priced][: None if width >= MIDDLING else 2]:
+    for head in _COSTS[dollars][: None if width >= MIDDLING else 2]:
         drawn.add_column(head, justify="right", no_wrap=True)
     for row in rows:
         cells: list[Text | str] = [tried(row), Text(percent(row.accuracy), "bold"), interval(row)]
         cells = [*cells, _strip(row, unicode=unicode)][: len(heads)] + [_mean(row, name) for name in names]
-        cells += _costs(row, priced=priced)[: len(drawn.columns) - len(cells) - 1]
+        cells += _costs(row, priced=dollars)[: len(drawn.columns) - len(cells) - 1]
         drawn.add_row(folded(row.recipe), *(cells if row.n else ["0"]), style="bold" if row.recipe == running else "")
     return drawn
 

@@ -1,8 +1,7 @@
 """The `bench` command: its options, and what it says when it is interrupted. What is slow is imported when it runs."""
 
-import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Literal
 
 import typer
 
@@ -28,11 +27,10 @@ from .options import (
     Where,
     Workers,
 )
+from .terminal import interrupted
 
 if TYPE_CHECKING:
     from ..bench.bench import Bench
-
-INTERRUPTED: Final = 130
 
 
 def bench(
@@ -59,7 +57,7 @@ def bench(
     from ..bench.bench import Bench
     from ..bench.cell import How
     from ..bench.folder import BenchFolder
-    from . import benching
+    from . import benching, inputs
 
     asked = benching.asked(
         recipe,
@@ -75,7 +73,7 @@ def bench(
         against=baseline,
         parallel=parallel,
     )
-    folder = BenchFolder(out or benching.new_folder())
+    folder = BenchFolder(out or inputs.new_folder("bench"))
     folder.check(asked)
     how = How(workers=workers, executor=_where(executor), durability=durability.value)
     _run(Bench(asked, folder, how), quiet=quiet, json=json)
@@ -109,8 +107,6 @@ def _run(wanted: "Bench", *, quiet: bool, json: bool) -> None:
         code = benching.run(wanted, quiet=quiet, json=json)
     except KeyboardInterrupt:
         if wanted.folder.began:
-            said = f"error: interrupted; go on with: headgate resume {shlex.quote(str(wanted.folder.path))}"
-            typer.echo(said, err=True)
-            raise typer.Exit(INTERRUPTED) from None
+            raise interrupted(wanted.folder.path) from None
         raise
     raise typer.Exit(code)

@@ -2,13 +2,13 @@
 
 import asyncio
 import sys
-import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.text import Text
 
+from ...budget.errors import meant
 from .. import recipe as recipes
 from ..bench.asked import Asked, baseline, limits, named
 from ..bench.bench import Bench, Outcome
@@ -22,9 +22,8 @@ from ..bench.table import table
 from ..console.ink import count, dollars
 from ..errors import RecipeError
 from ..recipe import Recipe
-from ..recipe.source import meant
+from .terminal import terminal
 
-_WIDTH = 120  # of tables that go into a pipe
 FAILED, SPENT = 4, 3
 
 
@@ -67,13 +66,6 @@ def asked(
     )
 
 
-def new_folder() -> Path:
-    """`runs/TIME-bench` that does not exist."""
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    names = (f"{stamp}-bench{suffix}" for suffix in ("", *(f"-{n}" for n in range(2, 1000))))
-    return next(path for name in names if not (path := Path("runs") / name).exists())
-
-
 def run(bench: Bench, *, quiet: bool, json: bool) -> int:
     """Run what is missing, write records, report and pictures, and say what came of it. Returns the exit code."""
     board = Board(bench, quiet=quiet)
@@ -88,7 +80,7 @@ def run(bench: Bench, *, quiet: bool, json: bool) -> int:
     if json:
         sys.stdout.write("".join(f"{record.line()}\n" for record in bench.records))
     if not quiet:
-        _terminal(stderr=json).print(_summary(outcome, written))
+        terminal(stderr=json).print(_summary(outcome, written))
     if any(record.status == "failed" for record in bench.records):
         return FAILED
     return 0 if outcome.ended else SPENT
@@ -142,12 +134,7 @@ def _summary(outcome: Outcome, more: Sequence[str]) -> RenderableType:
             0, "The bench's budget is spent; raise `budget_total` in bench.yaml, and `headgate resume` goes on."
         )
     texts = [*lines, "", f"  {count(spent.tokens)} tokens{paid} in all", *(f"  {line}" for line in more)]
-    width = _terminal(stderr=False).width
+    width = terminal(stderr=False).width
     said = f"  models: tokens they wrote a problem; share: the target's; s: seconds, {outcome.asked.parallel} at a time"
     legend = f"{said}; µ: millionths" if outcome.priced else said
     return Group(table(outcome.rows, width=width), Text(legend, "dim"), *(Text(line) for line in texts))
-
-
-def _terminal(*, stderr: bool) -> Console:
-    file = sys.stderr if stderr else sys.stdout
-    return Console(file=file, width=None if file.isatty() else _WIDTH)

@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from ...budget.errors import meant
 from ...tasks import jsonl
 from ...tasks import registry as tasks
 from ...verifiers import registry as verifiers
 from ...verifiers.base import Problem
 from ..errors import RecipeError
 from ..recipe import Recipe
-from ..recipe.source import decode, meant
+from ..recipe.source import decode
 from ..solver import place
 
 
@@ -56,11 +57,11 @@ def asked(written: str) -> Problem:
     return replace(problem, id=place(problem))
 
 
-def new_folder(recipe: Recipe) -> Path:
-    """`runs/ID` that does not exist: the time and the recipe's name."""
+def new_folder(name: str) -> Path:
+    """`runs/TIME-NAME` that does not exist."""
     stamp = time.strftime("%Y%m%d-%H%M%S")
-    names = (f"{stamp}-{recipe.name}{suffix}" for suffix in ("", *(f"-{n}" for n in range(2, 1000))))
-    return next(path for name in names if not (path := Path("runs") / name).exists())
+    paths = (Path("runs") / f"{stamp}-{name}{suffix}" for suffix in ("", *(f"-{n}" for n in range(2, 1000))))
+    return next(path for path in paths if not path.exists())
 
 
 def known_model(recipe: Recipe, model: str) -> str:

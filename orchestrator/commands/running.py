@@ -1,14 +1,11 @@
 """What `headgate run` does once its options are read: one question to standard output, or a batch into a folder."""
 
 import asyncio
-import sys
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-
-from rich.console import Console as Terminal
 
 from ...budget.events import Sink
 from ...verifiers.base import Problem
@@ -23,8 +20,7 @@ from ..run_folder import RunFolder
 from . import tracing
 from .answers import Answers, exit_code
 from .records import EventLog, line, whole
-
-_WIDTH = 120  # of tables that go into a pipe
+from .terminal import terminal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +48,7 @@ def one(recipe: Recipe, problem: Problem, settings: Settings, folder: RunFolder 
     solved = asyncio.run(_one(recipe, problem, settings, folder))
     print(line(whole(solved.answer)) if settings.json else solved.answer.text, flush=True)  # noqa: T201
     if not settings.quiet:
-        _sum_up(recipe, [solved], settings, _terminal(stderr=True))
+        _sum_up(recipe, [solved], settings, stderr=True)
     return exit_code([solved.answer.status])
 
 
@@ -64,7 +60,7 @@ def batch(
     answers = Answers(folder.answers_file, folder.ended)
     asyncio.run(_batch(recipe, problems, folder, answers, settings, solved.append))
     if not settings.quiet:
-        _sum_up(recipe, solved, settings, _terminal(stderr=settings.json))
+        _sum_up(recipe, solved, settings, stderr=settings.json)
     return exit_code(answers.statuses, bad_lines)
 
 
@@ -158,13 +154,13 @@ async def _open(
     return await stack.enter_async_context(agent)
 
 
-def _sum_up(recipe: Recipe, solved: Sequence[Solved], settings: Settings, terminal: Terminal) -> None:
+def _sum_up(recipe: Recipe, solved: Sequence[Solved], settings: Settings, *, stderr: bool) -> None:
     again: list[Solved] = []
     if settings.compare and solved:
         again = asyncio.run(_alone(recipe, [one.problem for one in solved], settings))
     prices = {name: price(recipe, name) for name in recipe.models}
     target = settings.compare or "target"
-    terminal.print(summary(solved, prices=prices, target=target, compare=again, answers=False))
+    terminal(stderr=stderr).print(summary(solved, prices=prices, target=target, compare=again, answers=False))
 
 
 async def _alone(recipe: Recipe, problems: Sequence[Problem], settings: Settings) -> list[Solved]:
@@ -184,8 +180,3 @@ def alone(recipe: Recipe, model: str) -> Recipe:
     budget = {"each": dump_limits(recipe.budget.each), "total": dump_limits(recipe.budget.total)}
     models = {model: dump_model(recipe.models[model])}
     return load({"version": 1, "models": models, "budget": budget, "nodes": nodes})
-
-
-def _terminal(*, stderr: bool) -> Terminal:
-    file = sys.stderr if stderr else sys.stdout
-    return Terminal(file=file, width=None if file.isatty() else _WIDTH)

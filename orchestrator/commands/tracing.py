@@ -7,11 +7,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...budget.errors import meant
 from ...budget.events import Event
 from ..console.console import Console
 from ..errors import RecipeError
 from ..journal import follow, read
-from ..recipe.source import meant
 from ..run_folder import RunFolder
 
 if TYPE_CHECKING:

@@ -11,12 +11,13 @@ from pydantic import ValidationError
 from ...backends import registry as backends
 from ...backends.registry import ModelSpec
 from ...budget.cost import Limits
+from ...budget.errors import meant
 from ...strategies import registry as strategies
 from ...strategies.base import Strategy
 from ..errors import GraphError
 from ..graph import Graph
 from .language import NodeForm
-from .source import Source, dotted, meant
+from .source import Source, dotted
 from .wording import complaint
 from .yaml_reader import KeyPath
 

@@ -9,10 +9,11 @@ from typing import Any, Final, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
+from ...budget.errors import meant
 from ...strategies import registry
 from ...strategies.base import Strategy
 from .language import Form
-from .source import Source, meant
+from .source import Source
 from .wording import complaint
 from .yaml_reader import KeyPath
 

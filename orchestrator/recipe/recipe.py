@@ -10,13 +10,14 @@ from pydantic import ValidationError
 
 from ...backends.registry import ModelSpec
 from ...budget.cost import Limits
+from ...budget.errors import meant
 from ...strategies.attempts import Retry
 from ..errors import RecipeError
 from ..graph import Map, Node
 from .checks import check_backends, check_names, check_prices, check_tools, graph, roles
 from .knobs import bind
 from .language import NodeForm, RecipeForm
-from .source import Source, meant
+from .source import Source
 from .wording import complaint
 from .yaml_reader import KeyPath, read
 

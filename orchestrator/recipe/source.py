@@ -1,9 +1,8 @@
 """What a person wrote, in a file and in options, and where each value stands, so that an error can point there."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, Self, cast
 
@@ -96,14 +95,6 @@ def decode(data: bytes, file: str | Path) -> str:
         what = f"the byte 0x{data[error.start]:02x} is not UTF-8"
         at = 1 + before.count(b"\n")
         raise RecipeError(what, file=file, line=at, column=column, hint="save the file as UTF-8") from None
-
-
-def meant(name: str, allowed: Iterable[str], verb: str = "there are") -> str:
-    """The nearest right spelling, and all that would have been right."""
-    names = list(allowed)
-    close = get_close_matches(name, names, n=1, cutoff=0.6)
-    guess = f"did you mean `{close[0]}`? " if close else ""
-    return f"{guess}{verb} {', '.join(names)}" if names else f"{guess}{verb} none".strip()
 
 
 def said(value: object) -> str:

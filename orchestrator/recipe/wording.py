@@ -5,9 +5,10 @@ from typing import Any, Final, cast
 
 from pydantic import BaseModel, ValidationError
 
+from ...budget.errors import meant
 from ..errors import RecipeError
 from .language import BudgetForm, Form, LimitsForm, MapForm, ModelForm, NodeForm, RecipeForm, RetryForm
-from .source import Source, dotted, meant, said
+from .source import Source, dotted, said
 from .yaml_reader import KeyPath
 
 _TAKES: Final = {

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from headgate.tasks.tool_problems import TASK, ToolProblem, draw, with_calls
+from headgate.tasks.tool_problems import TASK, ToolProblem, calculated, draw, with_calls
 from headgate.tasks.word_problems import digest
 
 
@@ -65,3 +65,18 @@ def test_training_and_held_out_problems_never_meet() -> None:
     training = {draw(rng, 1, 1, split="training").text for _ in range(200)}
     assert not training & {draw(rng, 1, 1).text for _ in range(200)}
     assert {digest(text) & 1 for text in training} == {0}
+
+
+def test_a_call_comes_to_what_the_calculator_says() -> None:
+    for seed in range(20):
+        turns = drawn(3, 3, seed).turns()
+        for (_, said), (author, answered) in pairwise(turns):
+            if author == "tool":
+                assert str(calculated(said)) == answered.splitlines()[0]
+            else:
+                assert calculated(answered) is None or answered.endswith(")\n")
+
+
+@pytest.mark.parametrize("text", ["", "calc(3*4)", "calc(3)\n", "calc(3/0)\n", "calc(3 mod 0)\n", "calc(a*b)\n"])
+def test_what_is_no_call_or_divides_by_zero_comes_to_nothing(text: str) -> None:
+    assert calculated(text) is None

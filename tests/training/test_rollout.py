@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from headgate.backends.local.qwen3 import Qwen3, Qwen3Config, causal
+from headgate.orchestrator.intervals import wilson
 from headgate.tasks.word_problems import Verdict, problems
 from headgate.training.formats import RATE, asking
 from headgate.training.loop import initialised
 from headgate.training.rollout import load_labels, own_steps, rate, save_labels, verdict, write
-from headgate.training.statistics import auroc, hanley_mcneil, wilson
+from headgate.training.statistics import auroc, hanley_mcneil
 from headgate.training.tokenizer import Encoder
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from random import Random
 
 from ...tasks import operators, stateful_math, tool_problems
@@ -22,18 +22,23 @@ LEVELS: Mapping[str, int] = {
 }
 
 
-def noted(lines: Sequence[Line]) -> str:
+def noted(given: Givens) -> str:
     """Notes: every quantity's name right before its value."""
-    return " ".join(f"{line.subject}{line.value}." for line in lines)
+    return " ".join(f"{line.subject}{line.value}." for line in given.lines.values())
+
+
+def with_notes(given: Givens, asked: str = "") -> str:
+    """What is asked, behind the givens and notes on them."""
+    return f"{given.text}{NOTES}{noted(given)}\n{asked}"
 
 
 def note_taking(rng: Random, style: Style) -> Text:
     """Givens without a question: everything is worked out, and written down in short."""
-    lines = list(givens(rng).lines.values())
-    text = Text().say(asking(" ".join(line.statement for line in lines) + TAKE_NOTES))
-    for line in lines:
+    given = givens(rng)
+    text = Text().say(asking(given.text + TAKE_NOTES))
+    for line in given.lines.values():
         text.learn(style(line) + DELIMITER)
-    return text.learn(CLOSE + noted(lines) + END)
+    return text.learn(CLOSE + noted(given) + END)
 
 
 def asked_without_notes(rng: Random, style: Style) -> Text:
@@ -44,10 +49,9 @@ def asked_without_notes(rng: Random, style: Style) -> Text:
 def asked_with_notes(rng: Random, style: Style) -> Text:
     """Givens and notes on them, then several questions, each a branch: answered at once, or thought about."""
     given = givens(rng)
-    text = Text().say(asking(f"{given.text}{NOTES}{noted(list(given.lines.values()))}\n").removesuffix(thinking()))
+    text = Text().say(asking(with_notes(given)).removesuffix(thinking()))
     for question in stateful_math.questions(given):
-        asked = question.worked.question.removeprefix(f"{given.text} ")
-        text.branch((asked, 0.0), *_answered(rng, question, style))
+        text.branch((question.asked, 0.0), *_answered(rng, question, style))
     return text
 
 
@@ -102,21 +106,16 @@ class MadeUp(Application):
 
     @property
     def value(self) -> int:
-        told = {"a": self.a, "b": self.b}
-        return sum(sign * told.get(term, 0) or sign * int(term) for sign, term in terms(self.operator))
-
-
-def terms(operator: str) -> list[tuple[int, str]]:
-    """The sign and the letter or number of each term: `a+b-1` has (1, a), (1, b), (-1, 1)."""
-    return [(-1 if sign == "-" else 1, term) for sign, term in re.findall(r"([+-]?)(\w+)", operator)]
+        times = meaning(self.operator)
+        return times["a"] * self.a + times["b"] * self.b + times["1"]
 
 
 def meaning(operator: str) -> Counter[str]:
-    """What a sum computes, however it is written."""
+    """What a sum computes, however it is written: how often a, b and 1 are in it."""
     counted = Counter[str]()
-    for sign, term in terms(operator):
+    for sign, term in re.findall(r"([+-]?)(\w+)", operator):
         name, times = (term, 1) if term.isalpha() else ("1", int(term))
-        counted[name] += sign * times
+        counted[name] += -times if sign == "-" else times
     return counted
 
 
@@ -131,9 +130,6 @@ def made_up(rng: Random, shown: int) -> Induction:
         if meaning(operator) in HELD_OUT:
             continue
         symbol, numbers = rng.choice(operators.SYMBOLS), rng.sample(range(2, 100), 2 * shown + 2)
-        *before, asked = (MadeUp(symbol=symbol, operator=operator, a=a, b=b) for a, b in batched(numbers))
+        pairs = zip(numbers[::2], numbers[1::2], strict=True)
+        *before, asked = (MadeUp(symbol=symbol, operator=operator, a=a, b=b) for a, b in pairs)
         return Induction(shown=tuple(before), asked=asked)
-
-
-def batched(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
-    return zip(numbers[::2], numbers[1::2], strict=True)
