@@ -4,9 +4,12 @@ The chain keeps what stands, remembers what was thrown away, and knows when to s
 ended its turn, the thinking's own token budget is spent, the context is full, steps repeat (A-A or A-B-A-B), two
 steps in a row are empty, or the run's budget refuses. Whatever ends it, thinking is closed exactly once and an answer
 is written, from the answer reserve if need be.
+
+Several may write one step, each a piece of it: a piece that ends before a delimiter, and before the cap of a step, is
+gone on with, and what repeats is seen in whole steps only.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated
 
@@ -50,7 +53,7 @@ class Chain:
     pace: Pace
     context: Context
     steps: list[Step] = field(default_factory=list[Step])
-    open: Step | None = None  # proposed, and neither kept nor rejected yet
+    open: list[tuple[int, Step]] = field(default_factory=list[tuple[int, Step]])  # proposed, by index, and not decided
     stop: str = ""
     spent: BudgetExceeded | None = None
 
@@ -70,26 +73,51 @@ class Chain:
         """How many steps stand."""
         return len(self.context.pieces) - 1
 
-    async def propose(self, model: Model) -> Step:
-        """A next step by one model, neither kept nor rejected yet. Raises: BudgetExceeded, BackendError."""
-        pace, room = self.pace, self._room(model)
-        cap = room if pace.step_tokens is None else min(room, pace.step_tokens)
+    def left(self, after: Sequence[Step] = ()) -> int:
+        """How many of the thinking's tokens are left, after proposals that may come to stand."""
+        return max(0, self.pace.think_tokens - _output([*self.kept, *after]))
+
+    @property
+    def sampling(self) -> Sampling:
+        """How a whole next step is sampled."""
+        pace = self.pace
         stop = () if pace.step_tokens is None else (pace.delimiter,)
-        sampling = Sampling(temperature=pace.temperature, top_p=pace.top_p, max_tokens=cap, stop=stop)
-        completion = await model.generate(self.context, sampling, at=f"step-{self.index}")
-        self.open = Step(completion=completion, author=model.name)
-        return self.open
+        most = pace.think_tokens if pace.step_tokens is None else pace.step_tokens
+        return Sampling(temperature=pace.temperature, top_p=pace.top_p, max_tokens=most, stop=stop)
+
+    async def propose(self, model: Model, sampling: Sampling | None = None, *, after: Sequence[Step] = ()) -> Step:
+        """A next step by one model, or a piece of one, neither kept nor rejected yet.
+
+        after: proposals to go on from as if they stood. Raises: BudgetExceeded, BackendError.
+        """
+        return self.adopt(await self.write(model, sampling, after=after), after=after)
+
+    def write(
+        self, model: Model, sampling: Sampling | None = None, *, after: Sequence[Step] = (), purpose: str = "think"
+    ) -> Coroutine[None, None, Step]:
+        """As `propose`, and not proposed yet; goes on from what stands now, whenever it is awaited."""
+        sampling, at = sampling or self.sampling, f"step-{self.index + len(after)}"
+        context = self.context.append(*(step.completion.piece("think", step.author) for step in after))
+        left = replace(sampling, max_tokens=min(sampling.max_tokens, self.left(after)))
+        return self._write(model, context, left, at, purpose)
+
+    def adopt(self, step: Step, *, after: Sequence[Step] = ()) -> Step:
+        """Take a step that was written as a proposal."""
+        self.open.append((self.index + len(after), step))
+        return step
 
     def reject(self, step: Step, score: Score | None = None) -> None:
         """Throw a proposal away; it stays in the books."""
-        self.open = None
-        self._book(replace(step, kept=False, score=score or step.score))
+        self._book(self._decided(step), replace(step, kept=False, score=score or step.score))
         self.run.ledger.rebook(step.completion.usage, step.author, "think", "wasted")
+
+    def waste(self, step: Step) -> None:
+        """Remember a step that was begun after a proposal, paid as wasted, and never proposed."""
+        self._book(self.index + 1, replace(step, kept=False))
 
     def keep(self, step: Step) -> None:
         """Let a proposal stand, and see whether it was the last."""
-        self.open = None
-        self._book(step)
+        self._book(self._decided(step), step)
         self.context = self.context.append(step.completion.piece("think", step.author))
         self.stop = self._ended(step)
 
@@ -105,15 +133,14 @@ class Chain:
             self.stop, self.spent = "budget", error
         except ContextTooLong:
             self.stop = "context"
-        if self.open:
-            self.reject(self.open)
+        for _, step in list(self.open):
+            self.reject(step)
         return self
 
     def last_author(self, otherwise: Model) -> Model:
-        """Who wrote the last step that stands, or another where none does."""
-        if not self.kept:
-            return otherwise
-        return next(model for model in self.run.models.values() if model.name == self.kept[-1].author)
+        """The model that wrote the last step that stands, or another where none did."""
+        models = {model.name: model for model in self.run.models.values()}
+        return next((models[step.author] for step in reversed(self.kept) if step.author in models), otherwise)
 
     async def answer(self, author: Model) -> Answer:
         """Close the thinking and write the answer; without budget even for that it is empty. Raises: BackendError."""
@@ -138,30 +165,62 @@ class Chain:
             return replace(answer, status="abstained", reason="it wrote no answer")
         return replace(answer, text=text)
 
-    def _room(self, model: Model) -> int:
-        """How many tokens of thinking are left; an eighth of the context at most is kept for the answer."""
+    async def _write(self, model: Model, context: Context, sampling: Sampling, at: str, purpose: str) -> Step:
+        most = min(sampling.max_tokens, self._room(model, context))
+        completion = await model.generate(context, replace(sampling, max_tokens=most), at=at, purpose=purpose)
+        return Step(completion=completion, author=model.name)
+
+    def _room(self, model: Model, context: Context) -> int:
+        """How many tokens the context still takes; an eighth of it at most is kept for the answer."""
         most = model.backend.capabilities.max_context
         spare = min(self.pace.answer_tokens, most // 8)
-        if (room := model.room(self.context) - spare) < 1:
+        if (room := model.room(context) - spare) < 1:
             raise ContextTooLong(f"`{model.name}` has thought until its {most} tokens of context were full")
-        return min(room, self.pace.think_tokens - sum(step.completion.usage.output for step in self.kept))
+        return room
 
-    def _book(self, step: Step) -> None:
+    def _decided(self, step: Step) -> int:
+        """The index of a proposal, which is open no more."""
+        for place in self.open:
+            if place[1].completion is step.completion:
+                self.open.remove(place)
+                return place[0]
+        return self.index
+
+    def _book(self, index: int, step: Step) -> None:
         self.steps.append(step)
         score = {"score": step.score.value, "reason": step.score.reason} if step.score else {}
-        told = {"index": self.index, "author": step.author, "kept": step.kept, "text": step.text}
+        told = {"index": index, "author": step.author, "kept": step.kept, "text": step.text}
         wrote = {"stop": step.completion.stop, "tokens": step.completion.usage.output}
-        self.run.tell("step", f"step-{self.index}", cost=step.completion.usage, **told, **wrote, **score)
+        self.run.tell("step", f"step-{index}", cost=step.completion.usage, **told, **wrote, **score)
 
     def _ended(self, step: Step) -> str:
         """Why the chain ends with this step; "" when it goes on."""
         if step.completion.stop in ("think_end", "eos"):
             return step.completion.stop
-        if sum(kept.completion.usage.output for kept in self.kept) >= self.pace.think_tokens:
+        if _output(self.kept) >= self.pace.think_tokens:
             return "think_tokens"
-        texts = [kept.text.strip() for kept in self.kept]
-        if len(texts) > 1 and texts[-1] == texts[-2]:
-            return "repeated" if texts[-1] else "empty"
-        if len(texts) > 3 and texts[-4:-2] == texts[-2:]:
-            return "alternating"
-        return ""
+        return _going_round(self._whole()) if self._ends_a_step(step) else ""
+
+    def _whole(self) -> list[str]:
+        """The steps that stand, each with all its pieces."""
+        texts = [""]
+        for step in self.kept:
+            texts[-1] += step.text
+            if self._ends_a_step(step):
+                texts.append("")
+        return [text.strip() for text in texts[:-1]]
+
+    def _ends_a_step(self, piece: Step) -> bool:
+        """Whether a piece was the last of its step, be it that the step is cut."""
+        return piece.completion.stop == "delimiter" or piece.completion.usage.output >= (self.pace.step_tokens or 0)
+
+
+def _output(steps: Iterable[Step]) -> int:
+    return sum(step.completion.usage.output for step in steps)
+
+
+def _going_round(texts: Sequence[str]) -> str:
+    """What is wrong with the last steps of a chain; "" where they are new."""
+    if len(texts) > 1 and texts[-1] == texts[-2]:
+        return "repeated" if texts[-1] else "empty"
+    return "alternating" if len(texts) > 3 and texts[-4:-2] == texts[-2:] else ""

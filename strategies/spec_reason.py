@@ -1,7 +1,7 @@
 """A draft model writes each reasoning step; a target model rates it with one token and rewrites the bad ones.
 
 Source: Pan et al. 2025, "SpecReason: Fast and Accurate Inference-Time Compute via Speculative Reasoning",
-arXiv 2504.07891, section 4.1 (one step at a time, not overlapped).
+arXiv 2504.07891, section 4.1; `overlap` is what the paper names as future work.
 Where we differ from the paper and its code: the rating is read from the ten digits only and may be their mean
 ("expected", so that a fractional threshold means something) or replaced by the target's own log-probability of the
 step; thinking and answer have budgets of their own, and the answer is written by whoever closed the thinking; a
@@ -19,6 +19,7 @@ from ..verifiers.base import Problem, Step, StepVerifier
 from ..verifiers.digit_judge import DigitJudge
 from ..verifiers.likelihood import LikelihoodVerifier
 from ..verifiers.uniform import UniformVerifier
+from .ahead import Ahead
 from .base import Answer, Run
 from .chain import Chain, Count, Pace, Temperature, Tokens, TopP
 
@@ -33,6 +34,7 @@ async def spec_reason(
     score: Signal = "expected",
     first_n: Annotated[int, Ge(0)] = 0,
     answer_by: Literal["last", "draft", "target"] = "last",
+    overlap: bool = False,
     temperature: Temperature = 0.6,
     top_p: TopP = 0.95,
     step_tokens: Count = 512,
@@ -43,7 +45,9 @@ async def spec_reason(
 
     threshold: accept at this score or above, in the score's own units (0 to 9; log-probabilities are at most 0).
     score: what rates a step: the target's digit, its mean or its argmax; the target's least or mean log-probability
-    of the step; or "uniform", a blind control. first_n: steps that the target writes, unrated.
+    of the step; or "uniform", a blind control. first_n: steps that the target writes, unrated. overlap: draft the next
+    step while this one is rated, which costs no time where the two models do not share a machine, and the tokens of a
+    draft for every step that is rewritten.
     """
     router = ScoreRouter(verifier(run, score), threshold)
     pace = Pace(
@@ -57,14 +61,18 @@ async def spec_reason(
     async def write(chain: Chain) -> Step:
         if chain.index < first_n:
             return await chain.propose(run.target)
-        step = await chain.propose(run.draft)  # (1) the draft speculates
+        step = await ahead.take()  # (1) the draft speculates
+        ahead.begin(after=step)
         decision = await router(chain.context, step)  # (2) the target rates
         if decision.accept:
             return replace(step, score=decision.score)  # (3) it stands
         chain.reject(step, decision.score)
+        await ahead.drop()
         return await chain.propose(run.target)  # (4) or the target writes it, unrated
 
-    chain = await Chain.begin(problem, run, pace).think(write)
+    chain = Chain.begin(problem, run, pace)
+    async with Ahead(chain, run.draft, early=overlap) as ahead:
+        await chain.think(write)
     return await chain.answer(chain.last_author(run.draft) if answer_by == "last" else run.model(answer_by))
 
 
