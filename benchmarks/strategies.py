@@ -24,6 +24,11 @@ from ..verifiers.base import Problem
 from .results import record
 
 GREEDY: Mapping[str, object] = {"temperature": 0, "step_tokens": 64, "think_tokens": 512, "answer_tokens": 32}
+RULES: Mapping[str, tuple[str, Mapping[str, object]]] = {
+    "expected": ("spec_reason", {"score": "expected"}),
+    "uniform": ("spec_reason", {"score": "uniform"}),
+    "min_logprob": ("likelihood_gate", {}),
+}
 GRIDS: Mapping[str, Sequence[float]] = {
     "expected": (5, 6, 7, 7.5, 8, 8.3, 8.6),
     "min_logprob": (-4, -2.5, -1.5, -0.7),
@@ -71,8 +76,9 @@ class Bench:
         return Row(**json.loads(path.read_text()))
 
     def rule(self, score: str, threshold: float) -> Row:
-        """SpecReason with one score and threshold."""
-        return self.measure(f"{score}-{threshold:g}", "spec_reason", {**GREEDY, "score": score, "threshold": threshold})
+        """One signal and threshold."""
+        use, knobs = RULES[score]
+        return self.measure(f"{score}-{threshold:g}", use, {**GREEDY, **knobs, "threshold": threshold})
 
     def alone(self, model: str) -> Row:
         """One model, step by step."""
@@ -163,8 +169,7 @@ def tabulate(calibration: Bench, test: Bench) -> None:
     named += [(f"random at the share of *, {blind:g}", random)]
     likely = sorted({LIKELY, likelihood})
     named += [
-        (f"spec_reason, min_logprob >= {t:g}{' *' if t == likelihood else ''}", test.rule("min_logprob", t))
-        for t in likely
+        (f"likelihood_gate >= {t:g}{' *' if t == likelihood else ''}", test.rule("min_logprob", t)) for t in likely
     ]
     gain, below, above = paired(chosen.right, random.right)
     record(

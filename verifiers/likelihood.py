@@ -1,7 +1,6 @@
 """How likely a model finds another model's step: the least, or the mean, log-probability of its tokens.
 
-The reading costs only the step's own tokens, which the model must read anyway if the step is kept. Our own rule, as a
-companion to the judged digit: it is worth most where a right step has few wordings, and fades with paraphrase.
+Nothing is asked: the reading costs only the step's own tokens, which the model must read anyway if the step is kept.
 """
 
 from dataclasses import dataclass

@@ -26,7 +26,7 @@ def test_an_unknown_name_is_a_key_error() -> None:
 
 def test_needs_follow_the_signal_that_is_read() -> None:
     assert registry.needs(spec_reason)["target"] == {"generate", "continue", "peek"}
-    assert registry.needs(partial(spec_reason, score="min_logprob"))["target"] == {"generate", "continue", "score"}
+    assert registry.needs(partial(spec_reason, score="greedy"))["target"] == {"generate", "continue", "peek"}
     assert registry.needs(partial(spec_reason, score="uniform"))["target"] == {"generate", "continue"}
 
 

@@ -167,14 +167,14 @@ async def test_the_first_steps_are_the_targets_and_are_not_judged(new_run: NewRu
     check_books(answer, run, first_n)
 
 
-@pytest.mark.parametrize("score", ["expected", "greedy", "min_logprob", "mean_logprob", "uniform"])
+@pytest.mark.parametrize("score", ["expected", "greedy", "uniform"])
 async def test_on_a_fixed_trace_a_higher_threshold_accepts_no_more(new_run: NewRun, score: Signal) -> None:
     run = new_run(pair(), seed=1)
     target = TARGET | {":": {"3": 0.4, "8": 0.6}}
     judging = new_run({"target": Scripted(Table(target), dialect=ASKED)}, seed=1)
     traced = await spec_reason(PROBLEM, run, threshold=0, temperature=1.0, top_p=1.0, think_tokens=60)
     accepted = list[set[int]]()
-    thresholds = [-100.0, -3.0, -1.0, -0.5, 0.0, 2.0, 5.0, 6.0, 8.5, 9.0, 9.1]
+    thresholds = [-1.0, 0.0, 2.0, 5.0, 6.0, 8.5, 9.0, 9.1]
     for threshold in thresholds:
         router, context, those = ScoreRouter(verifier(judging, score), threshold), Context.ask(PROBLEM.text), set[int]()
         for index, step in enumerate(traced.steps):
@@ -201,7 +201,7 @@ async def test_judging_changes_neither_models_continuation(new_run: NewRun, seed
     assert await trace("expected", 0.0) == await trace("greedy", 0.0) == unjudged
     rewritten = await trace("uniform", 1e9)
     assert {author for author, _ in rewritten} == {"target"}
-    assert await trace("expected", 1e9) == await trace("min_logprob", 1e9) == rewritten
+    assert await trace("expected", 1e9) == await trace("greedy", 1e9) == rewritten
 
 
 class Shown(Scripted):
@@ -234,12 +234,11 @@ async def test_the_closing_tag_is_never_inside_the_thinking_and_once_before_the_
 
 
 @pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("score", ["expected", "min_logprob", "uniform"])
+@pytest.mark.parametrize("score", ["expected", "greedy", "uniform"])
 async def test_the_books_balance_at_any_threshold(new_run: NewRun, seed: int, score: Signal) -> None:
     run = new_run(pair(), seed=seed)
     knobs: dict[str, Any] = {"temperature": 1.0, "top_p": 1.0, "think_tokens": 70, "step_tokens": 8}
-    threshold = -1.0 if score == "min_logprob" else 5.7
-    answer = await run.solve(spec_reason, PROBLEM, "solve", threshold=threshold, score=score, **knobs)
+    answer = await run.solve(spec_reason, PROBLEM, "solve", threshold=5.7, score=score, **knobs)
     if score != "uniform":
         check_books(answer, run)
     assert sum(step.completion.usage.output for step in answer.steps if step.kept) <= 70

@@ -1,0 +1,34 @@
+"""A draft writes every step, and a router lets it stand or has the target write it: what several papers share.
+
+They differ in what the router reads: a digit, a likelihood, a reward, an expected advantage.
+"""
+
+from dataclasses import replace
+
+from ..routers.base import Router
+from ..verifiers.base import Problem, Step
+from .ahead import Ahead
+from .base import Run
+from .chain import Chain, Pace
+
+
+async def speculate(
+    problem: Problem, run: Run, router: Router, pace: Pace, *, first_n: int = 0, overlap: bool = False
+) -> Chain:
+    """A chain that has been thought. first_n: steps that the target writes, undecided. Raises: BackendError."""
+
+    async def write(chain: Chain) -> Step:
+        if chain.index < first_n:
+            return await chain.propose(run.target)
+        step = await ahead.take()  # (1) the draft speculates
+        ahead.begin(after=step)
+        decision = await router(chain.context, step)  # (2) the router decides
+        if decision.accept:
+            return replace(step, score=decision.score)  # (3) it stands
+        chain.reject(step, decision.score)
+        await ahead.drop()
+        return await chain.propose(run.target)  # (4) or the target writes it, undecided
+
+    chain = Chain.begin(problem, run, pace)
+    async with Ahead(chain, run.draft, early=overlap) as ahead:
+        return await chain.think(write)
