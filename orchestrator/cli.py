@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from ..budget.errors import HeadgateError, meant
-from .commands import bench, examples
+from .commands import bench, calibrate, examples, predict
 from .commands.options import (
     Budget,
     Compare,
@@ -84,6 +84,8 @@ app = typer.Typer(
 tasks_app = typer.Typer(help="Problems that headgate can make: names, and samples as JSONL.", rich_markup_mode="rich")
 app.add_typer(tasks_app, name="tasks", invoke_without_command=True)
 app.command(epilog=examples.BENCH)(bench.bench)
+app.command(epilog=examples.CALIBRATE)(calibrate.calibrate)
+app.command(epilog=examples.PREDICT)(predict.predict)
 
 
 @app.command(epilog=examples.RUN)

@@ -20,6 +20,7 @@ from .base import Answer, Run
 from .chain import Count, Pace, Temperature, Tokens, TopP
 from .speculation import speculate
 
+CALIBRATED: Final = ("threshold", "below")
 NEEDS: Final = {"draft": {"generate", "continue"}, "target": {"generate", "continue", "score"}}
 
 

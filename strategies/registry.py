@@ -6,7 +6,7 @@ from functools import cache, partial
 from importlib import import_module
 from importlib.resources import files
 from types import ModuleType
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from .base import Strategy
 
@@ -51,6 +51,11 @@ def needs(strategy: Strategy) -> dict[str, frozenset[str]]:
         for role, operations in part.items():
             wanted[role] = wanted.get(role, frozenset()) | operations
     return wanted
+
+
+def calibrated(strategy: Strategy) -> tuple[str, Literal["above", "below"]] | None:
+    """The knob that decides how much the target writes, and on which side of it; None where there is none."""
+    return getattr(import_module(_bare(strategy).__module__), "CALIBRATED", None)
 
 
 def is_strategy(value: object) -> bool:

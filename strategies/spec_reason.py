@@ -9,7 +9,7 @@ cap is continued, not closed with a delimiter; steps that repeat in pairs end th
 accepts.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from annotated_types import Ge
 
@@ -21,6 +21,7 @@ from .base import Answer, Run
 from .chain import Count, Pace, Temperature, Tokens, TopP
 from .speculation import speculate
 
+CALIBRATED: Final = ("threshold", "below")
 Signal = Literal["expected", "greedy", "uniform"]
 
 

@@ -85,3 +85,22 @@ plots/. Whatever ends it, the same command with the same --out, or `headgate res
 Exit codes: [b]0[/b] all was measured, [b]2[/b] wrong input, [b]3[/b] the bench's budget is spent, [b]4[/b] some
 problems failed, [b]130[/b] interrupted.
 """
+PREDICT: Final = """
+[b]Examples[/b]
+
+  headgate predict spec_reason --draft-ms 8 --target-ms 40 --judge-ms 45 --accept 0.7
+
+  headgate predict spec_reason --draft-ms 8 --target-ms 40 --judge-ms 45 --set nodes.solve.with.overlap=true
+
+Milliseconds are of one token; a decision is one reading of the step by whoever judges.
+"""
+CALIBRATE: Final = """
+[b]Examples[/b]
+
+  headgate calibrate spec_reason --share 0.25
+
+  headgate calibrate recipes/mine.yaml --share 0.1 --tasks my_problems.jsonl --n 400 --write recipes/tenth.yaml
+
+Answers are not looked at. A threshold moves what it decides about, so that it is found anew a few times; the last round
+measures what share was reached, and the recipe says so beside the number. A shipped recipe is written to ./NAME.yaml.
+"""

@@ -27,7 +27,7 @@ def complain(what: str) -> None:
     typer.echo(f"error: {what}", err=True)
 
 
-def interrupted(path: Path) -> typer.Exit:
+def interrupted(path: Path, how: str = "headgate resume") -> typer.Exit:
     """What ends an interrupted command whose folder can be gone on with, once it has said so."""
-    complain(f"interrupted; go on with: headgate resume {shlex.quote(str(path))}")
+    complain(f"interrupted; go on with: {how} {shlex.quote(str(path))}")
     return typer.Exit(INTERRUPTED)
