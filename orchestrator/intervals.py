@@ -4,7 +4,8 @@ Sources: E. B. Wilson 1927, "Probable Inference, the Law of Succession, and Stat
 shares; B. Efron 1979, "Bootstrap Methods: Another Look at the Jackknife", Annals of Statistics 7 (1), for differences
 that are resampled; Korn and Graubard 1998, "Confidence Intervals for Proportions with Small Expected Number of Positive
 Counts Estimated from Survey Data", Survey Methodology 24 (2), for shares of problems that were each tried several
-times: Wilson's interval at the number of independent trials that would vary as much.
+times: Wilson's interval at the number of independent trials that would vary as much; McNemar 1947, Psychometrika 12
+(2), for whether a difference could be chance, its signs flipped at random where it is not of single tries.
 """
 
 import math
@@ -62,3 +63,22 @@ def bootstrap(
     means = sorted(sum(rng.choices(differences, k=n)) / n for _ in range(resamples))
     tail = round(0.025 * (resamples - 1))
     return sum(differences) / n, means[tail], means[-1 - tail]
+
+
+def chance(left: Sequence[float], right: Sequence[float], *, seed: int = 0, resamples: int = RESAMPLES) -> float:
+    """The two-sided p-value of a mean difference over the same items: how often flipped signs differ as much.
+
+    Exact, from the binomial, where each item differs by a whole or not at all; drawn otherwise.
+    """
+    differences = [a - b for a, b in zip(left, right, strict=True) if a != b]
+    if all(abs(one) == 1 for one in differences):
+        return _binomial(sum(one > 0 for one in differences), len(differences))
+    rng, seen = random.Random(seed), abs(sum(differences)) - 1e-12
+    beyond = sum(abs(sum(one if rng.random() < 0.5 else -one for one in differences)) >= seen for _ in range(resamples))
+    return (beyond + 1) / (resamples + 1)
+
+
+def _binomial(wins: int, n: int) -> float:
+    """How often a fair coin's n throws are at least as far from even as so many wins."""
+    fewer = min(wins, n - wins)
+    return min(1.0, 2 * sum(math.comb(n, k) for k in range(fewer + 1)) / 2**n)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from ...budget.cost import Cost
+from .algebra import Timed, timed
 from .asked import Asked
 from .cell import Cell, How
 from .engines import Engines
@@ -20,13 +21,14 @@ from .records import Record
 class Outcome:
     """What came of a bench. ended: whether all that was asked is there; spent: by all runs, what is in no row included.
 
-    differences: of each recipe with the baseline.
+    differences: of each recipe with the baseline. algebra: of those in which two models share a chain of thought.
     """
 
     asked: Asked
     rows: Sequence[Row]
     records: dict[str, list[Record]]
     differences: Sequence[Difference]
+    algebra: Sequence[Timed]
     sampled: Sequence[Sampled]
     frontier: Frontier | None
     ended: bool
@@ -117,6 +119,7 @@ class Bench:
             rows=rows,
             records=found,
             differences=[one for one in compared if one],
+            algebra=[one for one in (timed(self.asked.recipes[name], some) for name, some in measured.items()) if one],
             sampled=[one for one in (sampled(name, some) for name, some in measured.items()) if one],
             frontier=frontier(measured, _dollars if priced(rows) else _tokens) if len(measured) > 1 else None,
             ended=all(cell.prefix.done for cell in self.cells),

@@ -12,7 +12,7 @@ from functools import reduce
 from statistics import fmean
 from typing import Final
 
-from ..intervals import bootstrap, clustered
+from ..intervals import bootstrap, chance, clustered
 from .records import CLASSES, Record, Tokens
 from .samples import Sample, majority_at, pass_at
 
@@ -53,7 +53,8 @@ class Row:
 class Difference:
     """A recipe less the baseline over the problems that both solved: accuracy, and the ratio of their costs.
 
-    low, high: the 95 % percentile interval of the difference, problems drawn again. ratio: of dollars, or else tokens.
+    low, high: the 95 % percentile interval of the difference, problems drawn again. p: how often chance alone would
+    differ as much. ratio: of dollars, or else tokens.
     """
 
     recipe: str
@@ -61,6 +62,7 @@ class Difference:
     points: float
     low: float
     high: float
+    p: float
     ratio: float | None
 
 
@@ -144,11 +146,18 @@ def difference(records: Sequence[Record], baseline: Sequence[Record]) -> Differe
     both = [name for name in left if name in right]
     if not both:
         return None
-    points, low, high = bootstrap([left[name] for name in both], [right[name] for name in both])
+    mine_right, theirs_right = [left[name] for name in both], [right[name] for name in both]
+    points, low, high = bootstrap(mine_right, theirs_right)
     common = frozenset(both)
     mine, theirs = ([one for one in some if one.problem in common] for some in (records, baseline))
     return Difference(
-        recipe=records[0].recipe, n=len(both), points=points, low=low, high=high, ratio=_ratio(mine, theirs)
+        recipe=records[0].recipe,
+        n=len(both),
+        points=points,
+        low=low,
+        high=high,
+        p=chance(mine_right, theirs_right),
+        ratio=_ratio(mine, theirs),
     )
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final, cast
 
 from ...budget.cost import Cost
@@ -73,8 +73,9 @@ class Record:
     """One line of `records.jsonl`.
 
     correct: None without a reference. tokens: by model. nanodollars: None where a model that worked has no price.
-    seconds: of wall clock, beside the other problems at work. chains: the steps of each chain of thought; several where
-    answers were sampled. samples: those answers, as votes. lost: what interruptions cost on top, in no other figure.
+    seconds: of wall clock, beside the other problems at work. busy: seconds by model and purpose. chains: the steps of
+    each chain of thought; several where answers were sampled. samples: those answers, as votes. lost: what
+    interruptions cost on top, in no other figure.
     """
 
     recipe: str
@@ -88,6 +89,7 @@ class Record:
     tokens: Mapping[str, Tokens]
     nanodollars: int | None
     seconds: float
+    busy: Mapping[str, Mapping[str, float]] = field(default_factory=dict[str, Mapping[str, float]])
     chains: tuple[tuple[Rated, ...], ...] = ()
     samples: tuple[Sample, ...] = ()
     lost: int = 0
@@ -147,10 +149,19 @@ async def record(solved: Solved, *, recipe: str, seed: int, priced: Mapping[str,
         tokens={model: Tokens.of(usage) for model, usage in used.items()},
         nanodollars=sum(cost.nanodollars for cost in bill.values()) if known else None,
         seconds=solved.seconds,
+        busy=_busy(bill),
         chains=tuple(_chain(one) for one in _written(answer)),
         samples=tuple([await _sample(problem, one) for one in answer.candidates]),
         lost=sum(cost.tokens for cost in lost.values()),
     )
+
+
+def _busy(bill: Bill) -> dict[str, dict[str, float]]:
+    found: dict[str, dict[str, float]] = {}
+    for (model, purpose), cost in bill.items():
+        if cost.seconds:
+            found.setdefault(model, {})[purpose] = round(cost.seconds, 6)
+    return found
 
 
 def _written(answer: Answer) -> list[Answer]:

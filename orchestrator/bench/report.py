@@ -23,6 +23,7 @@ def report(outcome: Outcome, pictures: Mapping[str, str]) -> str:
         _table(outcome),
         _differences(outcome),
         _tokens(outcome),
+        _algebra(outcome),
         _samples(outcome),
         _frontier(outcome),
         _by_task(outcome),
@@ -81,13 +82,14 @@ def _differences(outcome: Outcome) -> list[str]:
     if not outcome.differences:
         return []
     what = "dollars" if outcome.priced else "tokens"
-    head = ["recipe", "problems of both", "points", "95 %", f"its {what} over those of {outcome.asked.baseline}"]
+    head = ["recipe", "problems of both", "points", "95 %", "p", f"its {what} over those of {outcome.asked.baseline}"]
     rows = [
         [
             one.recipe,
             f"{one.n}",
             f"{100 * one.points:+.1f}",
             f"{100 * one.low:+.1f} to {100 * one.high:+.1f}",
+            f"{one.p:.2g}",
             "-" if one.ratio is None else f"{one.ratio:.2f}",
         ]
         for one in outcome.differences
@@ -104,6 +106,26 @@ def _tokens(outcome: Outcome) -> list[str]:
         for model, tokens in one.tokens.items()
     ]
     return ["## Where the tokens went", "", *_markdown(["recipe", "model", *titles.values()], rows), ""] if rows else []
+
+
+def _algebra(outcome: Outcome) -> list[str]:
+    if not outcome.algebra:
+        return []
+    head = ["recipe", "by the draft, %", "D, ms", "V, ms", "T, ms", "a step should take, ms", "and took, ms"]
+    head += ["speed-up", "slower below, %"]
+    rows = [
+        [
+            one.recipe,
+            percent(one.pair.accept),
+            *(f"{ms:.2f}" for ms in (one.pair.draft, one.pair.judge_ms, one.pair.target, one.expected_ms, one.took_ms)),
+            f"{one.pair.target / one.expected_ms:.2f}x",
+            "-" if one.even is None else percent(one.even),
+        ]
+        for one in outcome.algebra
+    ]
+    told = "A step by the draft (D), a decision (V) and a step by the target (T), in busy milliseconds, what each"
+    told += " strategy's algebra makes of them (`headgate predict`), and by that the speed-up on the target alone."
+    return ["## What a step takes", "", told, "", *_markdown(head, rows), ""]
 
 
 def _samples(outcome: Outcome) -> list[str]:
@@ -170,6 +192,7 @@ def notes(outcome: Outcome) -> Iterator[str]:
         yield "No problem has a reference answer: what is right is unknown, what it cost is not."
     yield "Every recipe sees the same problems in the same order with the same seeds. Figures are means a problem."
     yield f"Intervals are 95 %: Wilson's; for differences the bootstrap over problems, {RESAMPLES:,} times, paired."
+    yield "p: how often chance would differ as much: McNemar's exact test; of several seeds, signs flipped at random."
     if asked.until_width is not None:
         yield "Runs that stop when they are precise enough are a little less precise than they say."
     yield f"{_DOLLARS} are those of the price table; nominal ones compare models, and nobody charges them."

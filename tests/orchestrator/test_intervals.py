@@ -2,7 +2,7 @@
 
 import pytest
 
-from headgate.orchestrator.intervals import bootstrap, clustered, paired, wilson
+from headgate.orchestrator.intervals import bootstrap, chance, clustered, paired, wilson
 
 
 def test_wilson_gives_the_published_interval_of_81_of_263() -> None:
@@ -63,3 +63,18 @@ def test_the_bootstrap_of_what_never_differs_is_a_point() -> None:
 def test_a_difference_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one item"):
         bootstrap([], [])
+
+
+def test_chance_is_mcnemars_exact_test_where_tries_are_single() -> None:
+    # 8 discordant pairs, 7 of them one way: 2 * (C(8, 0) + C(8, 1)) / 2 ** 8
+    left, right = [1.0] * 7 + [0.0] + [1.0] * 20, [0.0] * 7 + [1.0] + [1.0] * 20
+    assert chance(left, right) == pytest.approx(18 / 256)
+    assert chance(right, left) == chance(left, right)
+    assert chance([1.0, 0.0], [1.0, 0.0]) == 1
+
+
+def test_chance_by_flipped_signs_agrees_with_the_exact_test() -> None:
+    left, right = [1.0] * 7 + [0.0] + [0.5] * 4, [0.0] * 7 + [1.0] + [0.5] * 4
+    halves = [(a / 2, b / 2) for a, b in zip(left, right, strict=True)]
+    drawn = chance([a for a, _ in halves], [b for _, b in halves], resamples=20_000)
+    assert drawn == pytest.approx(18 / 256, abs=0.006)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..bench import Outcome
-from . import accuracy, calibration, routing
+from . import accuracy, calibration, coverage, routing
 from .style import RC, save
 
 MISSING: Final = 'the pictures need matplotlib: pip install "headgate[plots]"'
@@ -14,6 +14,7 @@ _PICTURES: Final[Mapping[str, tuple[str, Callable[[Outcome], Any]]]] = {
     "accuracy": ("Accuracy against tokens, dollars and seconds", accuracy.picture),
     "routing": ("Who wrote which step", routing.picture),
     "calibration": ("How often answers are right, by the score of their steps", calibration.picture),
+    "coverage": ("Wrong answers, when only those with good scores are given", coverage.picture),
 }
 
 

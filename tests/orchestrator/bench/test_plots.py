@@ -14,7 +14,7 @@ from headgate.orchestrator import recipe as recipes
 from headgate.orchestrator.bench.asked import Asked
 from headgate.orchestrator.bench.bench import Outcome
 from headgate.orchestrator.bench.metrics import row
-from headgate.orchestrator.bench.plots import accuracy, calibration, draw, routing
+from headgate.orchestrator.bench.plots import accuracy, calibration, coverage, draw, routing
 from headgate.orchestrator.bench.records import Rated, Record
 
 from .conftest import a_record, rated, votes
@@ -29,6 +29,7 @@ def outcome(records: dict[str, list[Record]]) -> Outcome:
         rows=[row(name, some) for name, some in records.items()],
         records=records,
         differences=[],
+        algebra=[],
         sampled=[],
         frontier=None,
         ended=True,
@@ -73,6 +74,13 @@ def test_scores_of_like_value_are_counted_together() -> None:
     assert [one.n for one in even] == [2] * 8
 
 
+def test_risk_is_the_share_of_wrong_answers_among_those_given_and_ties_are_given_together() -> None:
+    pairs = [(9.0, True), (8.0, True), (8.0, False), (1.0, False)]
+    assert coverage.risks(pairs) == [(25, 0), (75, pytest.approx(100 / 3)), (100, 50)]
+    assert coverage.risks(pairs, best_first=False)[0] == (25, 100)
+    assert coverage.area([(50.0, 0.0), (100.0, 40.0)]) == 20
+
+
 def made_of(n: int) -> Outcome:
     names = [f"a_recipe_with_a_long_name_{i}" for i in range(n)]
     made: dict[str, list[Record]] = {}
@@ -92,7 +100,7 @@ def made_of(n: int) -> Outcome:
     return outcome(made)
 
 
-@pytest.mark.parametrize("module", [accuracy, routing, calibration], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [accuracy, routing, calibration, coverage], ids=lambda module: module.__name__)
 def test_no_label_lies_on_another_or_beyond_the_edge(module: Any) -> None:
     figure = module.picture(made_of(9))
     FigureCanvasAgg(figure).draw()
@@ -122,10 +130,10 @@ def _rows_of_labels(figure: Any) -> list[list[Any]]:
 def test_pictures_are_written_as_png_and_svg_and_the_same_again(tmp_path: Path) -> None:
     first, missing = draw(made_of(2), tmp_path / "one")
     draw(made_of(2), tmp_path / "two")
-    assert (len(first), missing) == (3, "")
+    assert (len(first), missing) == (4, "")
     files = sorted((tmp_path / "one").iterdir())
     assert [file.name for file in files] == [
-        f"{name}.{kind}" for name in ("accuracy", "calibration", "routing") for kind in ("png", "svg")
+        f"{name}.{kind}" for name in ("accuracy", "calibration", "coverage", "routing") for kind in ("png", "svg")
     ]
     assert all(file.read_bytes() == (tmp_path / "two" / file.name).read_bytes() for file in files)
 

@@ -1,0 +1,72 @@
+"""What a step took in a bench, beside what its strategy's algebra makes of the same models."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from ...strategies.algebra import STEP_MS, Pair, break_even
+from ..recipe import Recipe
+from ..recipe.knobs import knobs_of
+from .records import Rated, Record
+
+_WRITING: Final = ("think", "wasted")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timed:
+    """A recipe's pair of models as it was measured, in busy milliseconds; what a step should take, and took.
+
+    even: the draft's share below which the target alone is quicker, by the algebra.
+    """
+
+    recipe: str
+    pair: Pair
+    expected_ms: float
+    took_ms: float
+    even: float | None
+
+
+def timed(recipe: Recipe, records: Sequence[Record]) -> Timed | None:
+    """None where no two models shared a chain, one of them never wrote, or nobody took their time."""
+    node = next((one for one in recipe.nodes.values() if one.strategy_name in STEP_MS), None)
+    steps = [step for record in records for chain in record.chains for step in chain]
+    by_draft, by_target = ([step for step in steps if step.author == role] for role in ("draft", "target"))
+    if node is None or not by_draft or not by_target:
+        return None
+    pair = _pair(records, steps, by_draft, by_target)
+    if not pair.draft or not pair.target:
+        return None
+    name, knobs = node.strategy_name, knobs_of(node.strategy)
+    stand = sum(step.kept for step in steps)
+    return Timed(
+        recipe=recipe.name,
+        pair=pair,
+        expected_ms=STEP_MS[name](pair, knobs),
+        took_ms=1e3 * sum(_seconds(records, role, thinking=True) for role in ("draft", "target")) / stand,
+        even=break_even(name, pair, knobs),
+    )
+
+
+def _pair(records: Sequence[Record], steps: Sequence[Rated], draft: Sequence[Rated], target: Sequence[Rated]) -> Pair:
+    """The two models in milliseconds; a decision's are those of all that neither wrote."""
+    decided = [step for step in steps if step.score is not None]
+    deciding = sum(_seconds(records, role) for role in ("draft", "target")) / max(len(decided), 1)
+    kept = [step for step in steps if step.kept]
+    return Pair(
+        draft_ms=_token_ms(records, "draft", draft),
+        target_ms=_token_ms(records, "target", target),
+        judge_ms=1e3 * deciding,
+        tokens=sum(step.tokens for step in kept) / len(kept),
+        accept=sum(step.author == "draft" for step in kept) / len(kept),
+    )
+
+
+def _token_ms(records: Sequence[Record], role: str, steps: Sequence[Rated]) -> float:
+    seconds = sum(record.busy.get(role, {}).get(purpose, 0.0) for record in records for purpose in _WRITING)
+    return 1e3 * seconds / max(sum(step.tokens for step in steps), 1)
+
+
+def _seconds(records: Iterable[Record], role: str, *, thinking: bool = False) -> float:
+    """What a model was busy with beside its answers: with deciding alone, or with all of the thinking."""
+    busy = (item for record in records for item in record.busy.get(role, {}).items())
+    return sum(s for purpose, s in busy if purpose != "answer" and (thinking or purpose not in _WRITING))
