@@ -5,6 +5,7 @@ rollback. A piece carries the ids that were sampled, per tokenizer, so that hist
 """
 
 import json
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,14 +20,16 @@ Exactness = Literal["exact", "lower_bound", "none"]
 OPERATIONS: Final = (
     "generate",
     "continue",
-    "stop_above",
+    "entropy_stop",
     "regex",
     "json_schema",
     "peek",
     "score",
     "embed",
+    "reward",
     "hogwild",
 )
+TOP: Final = 20  # likeliest tokens that a peek tells of, the most that servers commonly give
 _SIGNS: Final = re.compile(r"[][\\.^$*+?(){}|]")  # that stand for something else in a regular expression
 
 
@@ -106,14 +109,47 @@ class Constraint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EntropyStop:
+    """Where a text ends for its uncertainty: BEFORE the first token at which a mean entropy leaves its bounds.
+
+    The mean, in nats, is that of the last `window` next-token entropies, the coming token's included; as long as there
+    are fewer, nothing ends. above: ends where it exceeds this. at_most: ends where it is no more than this. after: so
+    many tokens are written in any case. within: of how many first tokens it is asked; None asks before each. before:
+    entropies that the window begins with, of what another call wrote. Raises: ValueError.
+    """
+
+    above: float = math.inf
+    at_most: float = -math.inf
+    window: int = 1
+    after: int = 0
+    within: int | None = None
+    before: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.window < 1:
+            raise ValueError(f"a window holds at least one entropy, not {self.window}")
+
+    def ends(self, entropies: Sequence[float]) -> bool:
+        """Whether a text ends before its next token; entropies: of all its tokens, the next one's last."""
+        written = len(entropies) - 1
+        if written < self.after or (self.within is not None and written >= self.within):
+            return False
+        recent = (*self.before, *entropies[-self.window :])[-self.window :]
+        if len(recent) < self.window:
+            return False
+        mean = sum(recent) / self.window
+        return mean > self.above or mean <= self.at_most
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
     """How to continue a context.
 
     temperature 0 is greedy, ties to the lowest id. stop: delimiters; a generation ends with the token that completes
-    one, and what that token carries beyond it is kept. stop_above: ends BEFORE the first token at which the
-    next-token entropy, in nats, exceeds it. constraint: what the text must be; log-probabilities and entropies are
-    then those among the tokens that it allows. While a context is writing its think part, the dialect's closing tag
-    always ends the generation (stop "think_end") and is not part of the text.
+    one, and what that token carries beyond it is kept. entropy_stop: what uncertainty ends it, so that a probe
+    and its step are one call. constraint: what the text must be; log-probabilities and entropies are then those among
+    the tokens that it allows. While a context is writing its think part, the dialect's closing tag always ends the
+    generation (stop "think_end") and is not part of the text.
     """
 
     temperature: float = 0.0
@@ -121,7 +157,7 @@ class Sampling:
     top_k: int = 0
     max_tokens: int = 512
     stop: tuple[str, ...] = ()
-    stop_above: float | None = None
+    entropy_stop: EntropyStop | None = None
     constraint: Constraint | None = None
     seed: int = 0
     entropies: bool = False
@@ -129,8 +165,13 @@ class Sampling:
     @property
     def needs(self) -> frozenset[str]:
         """The operations that a backend must declare to go on so."""
-        more = {"stop_above"} if self.stop_above is not None else set[str]()
+        more = {"entropy_stop"} if self.entropy_stop else set[str]()
         return frozenset({"generate"} | more | ({self.constraint.operation} if self.constraint else set[str]()))
+
+    @property
+    def sees_entropies(self) -> bool:
+        """Whether entropies must be computed."""
+        return self.entropies or self.entropy_stop is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,8 +191,9 @@ class Completion:
     """What came of a generation.
 
     token_ids: of `text`, in `tokenizer`; empty where the server gives none. logprobs: natural logs under the model
-    before temperature, one a token. entropies: nats, before each token, if they were asked for. usage: as measured by
-    the engine, closing tags and end-of-turn tokens included.
+    before temperature, one a token. entropies: nats, if they were asked for or could end it: before each token that
+    was computed, a closing one included, and last before the token that an entropy kept from being written. usage: as
+    measured by the engine, closing tags and end-of-turn tokens included.
     """
 
     text: str
@@ -174,13 +216,15 @@ class NextToken:
     """The distribution of the next token.
 
     entropy: nats. logprobs: for each text that was asked for, the natural log of the summed probability of its
-    single-token spellings (with and without a leading space), -inf where it has none.
+    single-token spellings (with and without a leading space), -inf where it has none. top: natural logs of the
+    likeliest tokens, in falling order: `TOP` of them, or as many as there are or a server tells of.
     """
 
     entropy: float
     exactness: Exactness
     logprobs: Mapping[str, float]
     usage: Cost
+    top: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,10 +244,18 @@ class Embeddings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rewards:
+    """How good each step of a solution is, from 0 to 1, in order."""
+
+    values: tuple[float, ...]
+    usage: Cost
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
     """What a backend, as configured, can do.
 
-    operations: of `OPERATIONS`; without "continue" a turn that has begun is not gone on with, without "stop_above",
+    operations: of `OPERATIONS`; without "continue" a turn that has begun is not gone on with, without "entropy_stop",
     "regex" or "json_schema" no `Sampling` may ask for it. external: it outlives this process or charges for it, so
     that a reservation must be durable first. cancel: what a cancelled call costs. parallel: calls that it gains from
     having in flight together. reread: prompt tokens that each sample of a call but the first may read again.
@@ -253,6 +305,10 @@ class Backend(Protocol):
         """The context with this model's own request, in its dialect, for a digit that rates the last step."""
         ...
 
+    def same(self, left: str, right: str) -> Context:
+        """This model's own question, in its dialect, whether two steps say the same: about to answer yes or no."""
+        ...
+
     async def close(self) -> None:
         """Free what it holds; calls in flight are cancelled."""
         ...
@@ -274,4 +330,19 @@ class Pooling(Protocol):
 
     async def embed(self, texts: Sequence[str]) -> Embeddings:
         """A vector for each text. Only where "embed" is declared."""
+        ...
+
+
+@runtime_checkable
+class Rewarding(Protocol):
+    """An engine with a process reward model, which reads solutions and does not write."""
+
+    capabilities: Capabilities
+
+    async def rewards(self, context: Context) -> Rewards:
+        """A reward for each step: the user's pieces are the problem, the assistant's its solution so far.
+
+        A piece holds one step or several, separated as the model's dialect says; one that says nothing is no step.
+        Only where "reward" is declared; there, `count` is of what this reads.
+        """
         ...

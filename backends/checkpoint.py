@@ -41,6 +41,13 @@ class Checkpoint:
         """The positions that the model was made for."""
         return _number(self.config.get("max_position_embeddings"))
 
+    @property
+    def opening(self) -> str:
+        """The token that a text begins with, if its tokenizer says one."""
+        found = _json(self.folder / "tokenizer_config.json").get("bos_token")
+        named: object = found.get("content") if isinstance(found, dict) else found  # pyright: ignore[reportUnknownMemberType,reportUnknownVariableType]
+        return named if isinstance(named, str) else ""
+
     def dialect(self) -> Dialect:
         """From `dialect.json`, or from the chat template, or the default."""
         where = str(self.folder)

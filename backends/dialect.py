@@ -6,11 +6,12 @@ rated is shown unclosed, unless closing it is the step to rate.
 """
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from .base import Context, Part, Piece, Role
 
@@ -18,7 +19,29 @@ _RATE = (
     "Rate only the last step of the reasoning above, from 0 to 9: is it factually correct and does it follow? "
     "Ignore its style and whether it helps. Answer with one digit."
 )
+_COMPARE = (
+    "Here are two proposals for the next step of one solution.\n\nFirst: {left}\n\nSecond: {right}\n\n"
+    "Do they say the same, so that either could stand for the other? Ignore the wording. Answer yes or no."
+)
+_PLACES: Final = re.compile(r"\{left\}|\{right\}")
 _MARK: Final = "\ue000mark\ue000"  # what no template writes or trims, to find where it puts a message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RewardForm:
+    """The wording in which a process reward model reads a problem and the steps of its solution.
+
+    opening: stands before everything. problem: the problem's line, `{problem}` being its text. answering: what opens
+    the answer. delimiter: what separates the steps of a text. separator: closes each step; its last token alone is
+    written, and the reward is read there. think_end: how the end of the thinking is shown; where empty it is not.
+    """
+
+    opening: str = ""
+    problem: str = "{problem}\n"
+    answering: str = ""
+    delimiter: str = "\n\n"
+    separator: str = "\n\n"
+    think_end: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +50,8 @@ class Dialect:
 
     think_skip: opens and closes an empty thinking, for an answer without one. instruction: added to a question that
     is to be reasoned about. judge: what a user asks to have the last step rated; judge_prefill: how the rating's
-    turn begins. step: what separates reasoning steps.
+    turn begins. compare: what a user asks to learn whether two steps, `{left}` and `{right}`, say the same. step: what
+    separates reasoning steps. reward: how a process reward model is asked.
     """
 
     turn_open: str = "<|im_start|>{role}\n"
@@ -41,16 +65,19 @@ class Dialect:
     )
     judge: str = _RATE
     judge_prefill: str = "<think>I think the quality score is: "
+    compare: str = _COMPARE
     step: str = "\n\n"
+    reward: RewardForm | None = None
 
     @classmethod
     def load(cls, path: Path) -> Self:
         """Read a `dialect.json`; fields that it lacks keep their defaults. Raises: ValueError on an unknown field."""
-        raw: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+        raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        form = raw.pop("reward", None)
         known = [item.name for item in fields(cls)]
         if unknown := next((name for name in raw if name not in known), None):
             raise ValueError(f"{path}: a dialect has no `{unknown}`; it has {', '.join(known)}")
-        return cls(**raw)
+        return cls(**raw, reward=form and _reward(path, form))
 
     @classmethod
     def from_chat_template(cls, template: str) -> Self:
@@ -104,6 +131,12 @@ class Dialect:
             asked = asked.append(_fixed("assistant", self.judge_prefill))
         return asked.then("text")
 
+    def same(self, left: str, right: str) -> Context:
+        """The question whether two steps say the same, about to be answered with yes or no, without thinking."""
+        texts = {"{left}": left.strip(), "{right}": right.strip()}
+        asked = _PLACES.sub(lambda place: texts[place[0]], self.compare)
+        return Context((Piece(role="user", text=asked),), "answer")
+
     def _turn(self, before: Role | None, role: Role) -> Iterator[str]:
         if before is not None:
             yield self.turn_close
@@ -117,6 +150,14 @@ class Dialect:
             yield self.think_skip
         elif before == "think" and after == "answer":
             yield self.think_close
+
+
+def _reward(path: Path, raw: dict[str, str]) -> RewardForm:
+    """The section `reward` of a file. Raises: ValueError on an unknown field."""
+    known = [item.name for item in fields(RewardForm)]
+    if unknown := next((name for name in raw if name not in known), None):
+        raise ValueError(f"{path}: the section `reward` has no `{unknown}`; it has {', '.join(known)}")
+    return RewardForm(**raw)
 
 
 @lru_cache(maxsize=64)
@@ -141,7 +182,7 @@ def _render(template: str, roles: tuple[Role, ...], **options: bool) -> list[str
     return frames
 
 
-def _thinking(template: str, opening: str, skipping: str) -> dict[str, str]:
+def _thinking(template: str, opening: str, skipping: str) -> dict[str, Any]:
     """The tags of thinking: what a prompt ends with when the model is to think, and when it is not to."""
     if "<think>" not in template and not opening:
         prefill = Dialect().judge_prefill.removeprefix("<think>")

@@ -68,6 +68,12 @@ class Refused(BackendError):
     charged = False
 
 
+def rewardless(model: str) -> Refused:
+    """What to say where steps are to be scored by a model that cannot."""
+    hint = "name a process reward model: a checkpoint that classifies tokens, or one of those in docs/backends.md"
+    return Refused(f"`{model}` has no reward head", hint=hint)
+
+
 class NotAModel(BackendError):
     """What the recipe names cannot be loaded as a model."""
 

@@ -10,7 +10,7 @@ import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 
@@ -19,8 +19,22 @@ from ..budget.errors import BudgetExceeded
 from ..budget.events import Trace
 from ..budget.ledger import Bound, Hold, Ledger
 from ..budget.prices import Price
-from .base import Backend, Completion, Context, Likelihood, NextToken, OnToken, Piece, Sampling, Token
-from .errors import BackendError, Cancelled, ContextTooLong, RateLimited, Refused
+from .base import (
+    Backend,
+    Completion,
+    Context,
+    Embeddings,
+    Likelihood,
+    NextToken,
+    OnToken,
+    Piece,
+    Pooling,
+    Rewarding,
+    Rewards,
+    Sampling,
+    Token,
+)
+from .errors import BackendError, Cancelled, ContextTooLong, RateLimited, Refused, rewardless
 
 Result = TypeVar("Result")
 
@@ -109,9 +123,43 @@ class Model:
         )
         return replace(scored, usage=self._priced(scored.usage))
 
+    async def embed(self, texts: Sequence[str], *, purpose: str = "embed", final: bool = False) -> Embeddings:
+        """A vector of unit length for each text. Raises: BudgetExceeded, BackendError."""
+        backend = cast(Pooling, self.backend)
+        if "embed" not in backend.capabilities.operations:
+            hint = "name an embedding model, on a backend that serves one"
+            raise Refused(f"`{self.name}` has no embedding", hint=hint)
+        shown = Context(tuple(Piece(role="user", text=text) for text in texts))
+        read = await self._metered(
+            self._bound(shown, 0, 1, fixed=True),
+            lambda _: backend.embed(texts),
+            lambda embeddings: embeddings.usage,
+            purpose,
+            final,
+        )
+        return replace(read, usage=self._priced(read.usage))
+
+    async def rewards(self, context: Context, *, purpose: str = "reward", final: bool = False) -> Rewards:
+        """A reward from 0 to 1 for each step of a solution. Raises: BudgetExceeded, BackendError."""
+        backend = cast(Rewarding, self.backend)
+        if "reward" not in backend.capabilities.operations:
+            raise rewardless(self.name)
+        read = await self._metered(
+            self._bound(context, 0, 1, fixed=True),
+            lambda _: backend.rewards(context),
+            lambda rewards: rewards.usage,
+            purpose,
+            final,
+        )
+        return replace(read, usage=self._priced(read.usage))
+
     def judge(self, context: Context) -> Context:
         """The context with this model's own request to rate the last step."""
         return self.backend.judge(context)
+
+    def same(self, left: str, right: str) -> Context:
+        """This model's own question whether two steps say the same, about to be answered with yes or no."""
+        return self.backend.same(left, right)
 
     def room(self, context: Context) -> int:
         """How many tokens this model can still read or write after a context."""

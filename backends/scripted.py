@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Final, Protocol, cast
 
 from ..budget.cost import Cost
-from .base import Capabilities, Completion, Context, Likelihood, NextToken, OnToken, Piece, Sampling, Stop, Token
+from . import spelling
+from .base import TOP, Capabilities, Completion, Context, Likelihood, NextToken, OnToken, Piece, Sampling, Stop, Token
 from .dialect import Dialect
 from .errors import Cancelled, NotAModel, Refused
 
@@ -31,12 +32,13 @@ TOKENIZER: Final = "scripted"
 END: Final = "<|im_end|>"
 _WORDS: Final = re.compile(r"</?think>|<\|im_\w+\|>|\n+|\d| ?[^\W\d]+| ?[^\w\s]|\s|_")
 _CAPABILITIES: Final = Capabilities(
-    operations=frozenset({"generate", "continue", "stop_above", "peek", "score"}),
+    operations=frozenset({"generate", "continue", "entropy_stop", "peek", "score"}),
     max_context=32_768,
     entropy="exact",
     cancel="bill_partial",
     parallel=64,
 )
+spelling.learn(TOKENIZER, lambda id: _token(id).encode(errors="replace"))
 _PLAIN: Final = Dialect(instruction="", judge="Rate the last step from 0 to 9.", judge_prefill="")
 
 
@@ -90,7 +92,8 @@ class Scripted:
         following = self.speaker.begin(context, None, 0).following(self._last(context))
         logprobs = {text: _log(following.get(text, 0.0) + following.get(f" {text}", 0.0)) for text in texts}
         usage = prompt + Cost(output=1, seconds=self.seconds_per_token)
-        return NextToken(entropy=_entropy(following), exactness="exact", logprobs=logprobs, usage=usage)
+        top = tuple(map(_log, sorted(following.values(), reverse=True)[:TOP]))
+        return NextToken(entropy=_entropy(following), exactness="exact", logprobs=logprobs, usage=usage, top=top)
 
     async def score(self, context: Context, continuation: Piece) -> Likelihood:
         """Exact, from the speaker's own distribution."""
@@ -105,6 +108,10 @@ class Scripted:
     def judge(self, context: Context) -> Context:
         """In its dialect."""
         return self.dialect.rate(context)
+
+    def same(self, left: str, right: str) -> Context:
+        """In its dialect."""
+        return self.dialect.same(left, right)
 
     async def forget(self) -> None:
         """Empty what was kept of earlier calls, so that the next ones are billed as the first were."""
@@ -140,12 +147,12 @@ class Scripted:
         index: int,
         on_token: OnToken | None,
     ) -> str:
-        entropy = _entropy(following)
-        if sampling.stop_above is not None and entropy > sampling.stop_above:
+        spoken.entropies.append(_entropy(following))
+        if sampling.entropy_stop and sampling.entropy_stop.ends(spoken.entropies):
             spoken.stop = "entropy"
             return ""
         token = _draw(following, sampling, index, spoken.drawn)
-        spoken.take(token, _log(following[token]), entropy, sampling, self.dialect)
+        spoken.take(token, _log(following[token]), sampling, self.dialect)
         if on_token and spoken.kept_last and on_token(self._as_token(token, spoken)):
             spoken.stop = spoken.stop or "callback"
         return token
@@ -162,7 +169,7 @@ class Scripted:
             token_ids=tuple(map(_id, spoken.tokens)),
             tokenizer=TOKENIZER,
             logprobs=tuple(spoken.logprobs),
-            entropies=tuple(spoken.entropies) if sampling.entropies else None,
+            entropies=tuple(spoken.entropies) if sampling.sees_entropies else None,
             exactness="exact",
         )
 
@@ -198,7 +205,7 @@ class _Spoken:
     kept_last: bool = False
     stop: Stop | None = None
 
-    def take(self, token: str, logprob: float, entropy: float, sampling: Sampling, dialect: Dialect) -> None:
+    def take(self, token: str, logprob: float, sampling: Sampling, dialect: Dialect) -> None:
         self.drawn += 1
         ended: Stop | None = "eos" if token == END else None
         if self.thinking and token == dialect.think_end:
@@ -207,7 +214,6 @@ class _Spoken:
         if ended is None:
             self.tokens.append(token)
             self.logprobs.append(logprob)
-            self.entropies.append(entropy)
             ended = self._full(sampling)
         self.stop = ended
 

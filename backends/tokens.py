@@ -13,6 +13,7 @@ from tokenizers import Tokenizer
 
 from .base import Context, Piece, Role
 from .dialect import Dialect
+from .spelling import learn
 
 
 class Tokens:
@@ -25,6 +26,7 @@ class Tokens:
         self._words = _reader(content)
         self._words.encode_special_tokens = True
         self.bytes = _bytes_by_id(self._frames, vocabulary)
+        learn(self.key, self.bytes.__getitem__)
         self._spelled: dict[bytes, list[int]] = {}
         for token, spelling in enumerate(self.bytes):
             self._spelled.setdefault(spelling, []).append(token)

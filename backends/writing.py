@@ -76,7 +76,8 @@ class Writing:
 
     def go(self, token: int, logprob: float, entropy: float) -> bool:
         """The same for who follows nothing; false where it ended before the token."""
-        if self.sampling.stop_above is not None and entropy > self.sampling.stop_above:
+        self.entropies.append(entropy)
+        if (uncertain := self.sampling.entropy_stop) is not None and uncertain.ends(self.entropies):
             self.end("entropy")
             return False
         self.output += 1
@@ -86,7 +87,6 @@ class Writing:
             return False
         self.ids.append(token)
         self.logprobs.append(logprob)
-        self.entropies.append(entropy)
         if not calm:
             self._look(len(self._tokens.bytes[token]))
         if len(self.ids) >= self.room and not self.over:
@@ -106,7 +106,7 @@ class Writing:
             token_ids=tuple(self.ids),
             tokenizer=self._tokens.key,
             logprobs=tuple(self.logprobs),
-            entropies=tuple(self.entropies) if self.sampling.entropies else None,
+            entropies=tuple(self.entropies) if self.sampling.sees_entropies else None,
             exactness=exactness,
         )
 
@@ -135,7 +135,7 @@ class Writing:
         rest = bytes(self._bytes[kept:size]).decode("utf-8", "ignore")
         self.ids[whole:] = self._tokens.encode(rest)
         self._spelled = len(self.ids)
-        del self._bytes[size:], self.logprobs[len(self.ids) :], self.entropies[len(self.ids) :]
+        del self._bytes[size:], self.logprobs[len(self.ids) :]
 
 
 def _decoder(prefix: bytes) -> codecs.IncrementalDecoder:

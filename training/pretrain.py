@@ -223,13 +223,13 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def with_large_blocks() -> None:
+def with_large_blocks(module: str) -> None:
     """Start again with the allocator's settings in place: they are read before the program's first line."""
     if sys.platform == "linux" and "GLIBC_TUNABLES" not in os.environ:
-        again = [sys.executable, "-m", "headgate.training.pretrain", *sys.argv[1:]]
+        again = [sys.executable, "-m", module, *sys.argv[1:]]
         os.execve(sys.executable, again, {**os.environ, "GLIBC_TUNABLES": MALLOC})
 
 
 if __name__ == "__main__":
-    with_large_blocks()
+    with_large_blocks("headgate.training.pretrain")
     sys.exit(main())

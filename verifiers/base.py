@@ -34,11 +34,15 @@ class Problem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """How good something is by one signal; `reason` is a few words for a trace; `cost` what it took to know."""
+    """How good something is by one signal; `reason` is a few words for a trace; `cost` what it took to know.
+
+    digits: where a digit was read, the probability of each from 0 to 9.
+    """
 
     value: float
     signal: str
     reason: str = ""
+    digits: tuple[float, ...] = ()
     cost: Cost = field(default_factory=Cost)
 
 

@@ -33,7 +33,8 @@ class DigitJudge:
         seen = await self.model.peek(self.model.judge(shown), DIGITS, purpose="judge")
         value, mass = read(seen.logprobs, self.reading)
         reason = f"{value:.2f} of 9" if mass >= 0.5 else f"{value:.2f} of 9, but only {mass:.0%} on digits"
-        return Score(value=value, signal=f"digit_{self.reading}", reason=reason, cost=seen.usage)
+        shares = tuple(math.exp(seen.logprobs.get(digit, -math.inf)) for digit in DIGITS)
+        return Score(value=value, signal=f"digit_{self.reading}", reason=reason, digits=shares, cost=seen.usage)
 
 
 def read(logprobs: Mapping[str, float], reading: Reading) -> tuple[float, float]:

@@ -13,15 +13,16 @@ from typing import Final
 import torch
 
 from ...budget.cost import Cost
-from ..base import Capabilities, Completion, Context, Likelihood, NextToken, OnToken, Piece, Sampling
+from ..base import Capabilities, Completion, Context, Likelihood, NextToken, OnToken, Piece, Rewards, Sampling
 from ..checkpoint import Checkpoint, reading
 from ..dialect import Dialect
-from ..errors import Cancelled, ContextTooLong, NotAModel, Refused
+from ..errors import Cancelled, ContextTooLong, NotAModel, Refused, rewardless
 from ..follower import Follower
+from ..reward import Solutions, ends, form_of, reward
 from ..writing import Writing
 from .decoder import Decoder, Lean
 from .engine import Engine
-from .jobs import Generation, Job, Peek, Score
+from .jobs import Generation, Job, Peek, Reward, Score
 from .settings import Settings
 from .shape import shape_of
 
@@ -50,15 +51,17 @@ class LocalBackend:
         self.dialect = dialect or checkpoint.dialect()
         place = _place(where, settings.device)
         precision = _precision(dtype)
-        model = reading(where, "the weights", lambda: _decoder(checkpoint, place, precision))
+        form = form_of(checkpoint.config, self.dialect.reward, checkpoint.opening)
+        self._solutions = Solutions(checkpoint.tokens, form) if form else None
+        model = reading(where, "the weights", lambda: _decoder(checkpoint, place, precision, rewards=form is not None))
         self._ends = checkpoint.ends(self.dialect)
         self._tokens = checkpoint.tokens
         sizes = {"cache_bytes": settings.cache_bytes, "batch_bytes": settings.batch_bytes}
         self._engine = Engine(model, max_batch=settings.max_batch, **sizes)
         self.capabilities = Capabilities(
-            operations=frozenset({"generate", "continue", "stop_above", "peek", "score"}),
+            operations=frozenset({"reward"} if form else {"generate", "continue", "entropy_stop", "peek", "score"}),
             max_context=min(model.positions, self._engine.most // 2),
-            entropy="exact",
+            entropy="none" if form else "exact",
             cancel="bill_partial",
             parallel=settings.max_batch,
         )
@@ -66,6 +69,8 @@ class LocalBackend:
 
     def count(self, context: Context) -> int:
         """The exact number of prompt tokens."""
+        if self._solutions is not None:
+            return sum(map(len, self._solutions.parts(context)))
         return len(self._tokens.prompt(self.dialect, context))
 
     async def generate(
@@ -90,7 +95,7 @@ class LocalBackend:
         """The distribution of the next token. Raises: ContextTooLong, Cancelled, EngineFailed."""
         job = Peek(self._prompt(context), {text: self._tokens.spellings(text) for text in texts})
         await self._finish([job])
-        return NextToken(entropy=job.entropy, exactness="exact", logprobs=job.logprobs, usage=job.usage)
+        return NextToken(entropy=job.entropy, exactness="exact", logprobs=job.logprobs, usage=job.usage, top=job.top)
 
     async def score(self, context: Context, continuation: Piece) -> Likelihood:
         """Log-probabilities of a continuation's tokens. Raises: ContextTooLong, Cancelled, EngineFailed."""
@@ -100,20 +105,44 @@ class LocalBackend:
         await self._finish([job])
         return Likelihood(logprobs=tuple(job.logprobs), usage=job.usage)
 
+    async def rewards(self, context: Context) -> Rewards:
+        """A reward for each step. Raises: Refused, ContextTooLong, Cancelled, EngineFailed."""
+        if self._solutions is None:
+            raise rewardless(self.where)
+        parts = self._solutions.parts(context)
+        known = self._solutions.known(parts[:-1])
+        if not (unknown := ends(parts)[len(known) :]):
+            return Rewards(values=(), usage=Cost())
+        job = Reward(self._fitting([token for part in parts for token in part]), unknown)
+        await self._finish([job])
+        values = (*known, *map(reward, job.outputs))
+        self._solutions.remember(parts, values)
+        return Rewards(values=values, usage=job.usage)
+
     def judge(self, context: Context) -> Context:
         """The context with the request to rate its last step, in this model's dialect."""
         return self.dialect.rate(context)
 
+    def same(self, left: str, right: str) -> Context:
+        """The question whether two steps say the same, in this model's dialect."""
+        return self.dialect.same(left, right)
+
     async def forget(self) -> None:
         """Empty what was kept of earlier calls, so that the next ones are billed as the first were."""
         await asyncio.to_thread(self._engine.forget)
+        if self._solutions is not None:
+            self._solutions.forget()
 
     async def close(self) -> None:
         """Free what it holds; calls in flight are cancelled."""
         await asyncio.to_thread(self._engine.close)
 
     def _prompt(self, context: Context, more: int = 0) -> list[int]:
-        ids = self._tokens.prompt(self.dialect, context)
+        if self._solutions is not None:
+            raise Refused(f"`{self.where}` scores steps and writes nothing", hint="give the role a model that writes")
+        return self._fitting(self._tokens.prompt(self.dialect, context), more)
+
+    def _fitting(self, ids: list[int], more: int = 0) -> list[int]:
         most = self.capabilities.max_context
         if len(ids) + more > most:
             asked = f"{len(ids)} tokens" + (f" and {more} to score" if more else "")
@@ -181,13 +210,13 @@ class _Call:
             self._news.set_result(None)
 
 
-def _decoder(checkpoint: Checkpoint, device: torch.device, dtype: torch.dtype) -> Decoder:
+def _decoder(checkpoint: Checkpoint, device: torch.device, dtype: torch.dtype, *, rewards: bool) -> Decoder:
     shape = shape_of(checkpoint.config)
     if shape is not None:
-        return Lean(checkpoint.folder, shape, device, dtype)
-    from .foreign import Foreign  # loads transformers, which the others do without
+        return Lean(checkpoint.folder, shape, device, dtype, rewards=rewards)
+    from .foreign import Foreign, ForeignRewards  # loads transformers, which the others do without
 
-    return Foreign(checkpoint.folder, device, dtype)
+    return (ForeignRewards if rewards else Foreign)(checkpoint.folder, device, dtype)
 
 
 def _place(where: str, device: str) -> torch.device:

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .head import Head
 from .rows import Rows
 from .shape import Shape
 from .weights import Weights
@@ -40,7 +41,7 @@ class Decoder(Protocol):
         ...
 
     def logits(self, hidden: Tensor) -> Tensor:
-        """hidden [n, d] -> logits [n, V] in at least fp32."""
+        """hidden [n, d] -> logits [n, V], or a reward head's outputs, in at least fp32."""
         ...
 
 
@@ -58,9 +59,11 @@ class Layer:
 
 
 class Lean:
-    """A Llama or Qwen3 with its weights."""
+    """A Llama or Qwen3 with its weights; with `rewards` it has a reward head in place of the one that writes."""
 
-    def __init__(self, folder: Path, shape: Shape, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(
+        self, folder: Path, shape: Shape, device: torch.device, dtype: torch.dtype, *, rewards: bool = False
+    ) -> None:
         self.shape, self.device, self.dtype = shape, device, dtype
         self.layers, self.kv_heads, self.head_dim = shape.layers, shape.kv_heads, shape.head_dim
         self.positions = shape.positions
@@ -68,8 +71,9 @@ class Lean:
         weights = Weights(folder, shape.head_dim, device, dtype if self.full else torch.float32)
         self.embedding = weights.take("model.embed_tokens.weight", shape.vocabulary, shape.hidden).to(dtype)
         self.norm = weights.take("model.norm.weight", shape.hidden).to(dtype)
-        head = None if shape.tied else weights.take("lm_head.weight", shape.vocabulary, shape.hidden).to(dtype)
-        self.head = self.embedding if head is None else head
+        written = None if shape.tied or rewards else weights.take("lm_head.weight", shape.vocabulary, shape.hidden)
+        self.head = self.embedding if written is None else written.to(dtype)
+        self.rewards = Head.take(weights, shape.hidden) if rewards else None
         self.body = [self._layer(weights, f"model.layers.{i}.") for i in range(shape.layers)]
         weights.done()
         self.size = weights.taken
@@ -92,8 +96,11 @@ class Lean:
         return x.view(*ids.shape, -1)
 
     def logits(self, hidden: Tensor) -> Tensor:
-        """hidden [n, d] -> logits [n, V] in at least fp32."""
-        logits = self._linear(F.rms_norm(hidden, self.norm.shape, self.norm, self.shape.eps), self.head)
+        """hidden [n, d] -> logits [n, V], or the reward head's outputs, in at least fp32."""
+        normed = F.rms_norm(hidden, self.norm.shape, self.norm, self.shape.eps)
+        if self.rewards is not None:
+            return self.rewards(normed)
+        logits = self._linear(normed, self.head)
         return logits if self.full else logits.float()
 
     def _mix(self, number: int, layer: Layer, x: Tensor, turns: Tensor, rows: Rows) -> Tensor:

@@ -6,16 +6,19 @@ attention with terms of its own) is found out when it is loaded: a few tokens ar
 model's own forward.
 """
 
+import json
 import warnings
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
 
+from .head import Head
 from .rows import Rows
+from .weights import Weights
 
 _NAME: Final = "headgate_rows"
 _ASIDE: Final = {"sliding_window", "is_causal", "dropout", "output_attentions", "use_cache", "position_ids"}
@@ -24,20 +27,23 @@ _ASIDE: Final = {"sliding_window", "is_causal", "dropout", "output_attentions", 
 class Foreign:
     """A decoder that transformers loads. Raises: ValueError where this engine would compute it wrongly."""
 
+    _kind = "AutoModelForCausalLM"  # of transformers' classes
+
     def __init__(self, folder: Path, device: torch.device, dtype: torch.dtype) -> None:
         self.device, self.dtype = device, dtype
-        self._model = _load(folder, dtype).to(device)
+        self._model = _load(folder, dtype, self._kind).to(device)
         config = self._model.config.get_text_config()
         self.positions = int(config.max_position_embeddings)
         self.size = sum(weight.numel() for weight in self._model.parameters())
         probe = torch.arange(1, 14, device=device)[None] % config.vocab_size
         with torch.inference_mode():
-            expected = self._model(probe, use_cache=False).logits[0].float()
+            expected = self._whole(probe)
             self._model.set_attn_implementation(_NAME)
             self._tail = _Tail()
             self._body = self._model.base_model
             shapes = self._shapes(probe)
-            setattr(self._model, self._model.base_model_prefix, self._tail)
+            if self._body is not self._model:
+                setattr(self._model, self._model.base_model_prefix, self._tail)
             self.layers, (self.kv_heads, self.head_dim) = len(shapes), shapes[0]
             self._hold_to(expected, probe)
 
@@ -50,6 +56,11 @@ class Foreign:
         self._tail.hidden = hidden[None]
         logits: Tensor = self._model(torch.zeros(1, len(hidden), dtype=torch.long, device=self.device)).logits[0]
         return logits if logits.dtype == torch.float64 else logits.float()
+
+    def _whole(self, probe: Tensor) -> Tensor:
+        """The logits [n, V] of a probe [1, n], by the model's own forward."""
+        logits: Tensor = self._model(probe, use_cache=False).logits[0].float()
+        return logits
 
     def _read(self, ids: Tensor, places: Tensor, memory: "Rows | _Shapes") -> Tensor:
         nothing = torch.zeros(1, 1, 1, 1, device=self.device)  # a mask that is there spares the model its own
@@ -77,6 +88,24 @@ class Foreign:
         worst = float((torch.cat(found) - expected).abs().max() / expected.abs().max().clamp(min=1e-6))
         if not worst < (1e-3 if self.dtype in (torch.float32, torch.float64) else 0.1):
             raise ValueError(f"read step by step its logits are off by {worst:.1%}: it keeps more than keys and values")
+
+
+class ForeignRewards(Foreign):
+    """The same with a reward head in place of the one that writes."""
+
+    _kind = "AutoModel"
+
+    def __init__(self, folder: Path, device: torch.device, dtype: torch.dtype) -> None:
+        hidden = int(json.loads((folder / "config.json").read_text(encoding="utf-8"))["hidden_size"])
+        self._head = Head.take(Weights(folder, 1, device, torch.float32 if dtype.itemsize < 4 else dtype), hidden)
+        super().__init__(folder, device, dtype)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """hidden [n, d] -> the head's outputs [n, 1 or 2]."""
+        return self._head(hidden)
+
+    def _whole(self, probe: Tensor) -> Tensor:
+        return self._head(self._model(probe, use_cache=False)[0][0]).float()
 
 
 _Shapes = dict[int, tuple[int, int]]
@@ -122,12 +151,13 @@ def _attend(
     return mixed.view(query.shape[0], query.shape[2], query.shape[1], -1), None
 
 
-def _load(folder: Path, dtype: torch.dtype) -> Any:
+def _load(folder: Path, dtype: torch.dtype, kind: str) -> Any:
     with _quietly():
-        from transformers import AttentionInterface, AutoModelForCausalLM
+        import transformers
 
-        AttentionInterface.register(_NAME, _attend)  # pyright: ignore[reportUnknownMemberType]
-        model = cast(Any, AutoModelForCausalLM).from_pretrained(folder, dtype=dtype, attn_implementation="eager")
+        transformers.AttentionInterface.register(_NAME, _attend)  # pyright: ignore[reportUnknownMemberType]
+        loader: Any = getattr(transformers, kind)
+        model = loader.from_pretrained(folder, dtype=dtype, attn_implementation="eager", trust_remote_code=False)
         model.eval()
     if not getattr(model, "_supports_attention_backend", False):
         raise ValueError(f"{type(model).__name__} computes its attention itself")
@@ -143,16 +173,18 @@ def _refuse(config: Mapping[str, Any]) -> None:
 
 @contextmanager
 def _quietly() -> Generator[None]:
-    """Without progress bars, which transformers turns on and off for the whole process."""
+    """Without progress bars and reports, which transformers turns on and off for the whole process."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from transformers.utils import logging as theirs
 
         logging: Any = theirs
-        shown = logging.is_progress_bar_enabled()
+        shown, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
         logging.disable_progress_bar()
+        logging.set_verbosity_error()
         try:
             yield
         finally:
+            logging.set_verbosity(level)
             if shown:
                 logging.enable_progress_bar()

@@ -17,7 +17,7 @@ from ..base import Token
 from ..follower import Follower
 from ..tally import Tally
 from ..writing import Pick, Writing
-from .sampling import Draw, entropy, numbers
+from .sampling import Draw, entropy, numbers, top
 
 
 class Job(Tally):
@@ -71,12 +71,14 @@ class Peek(Job):
         self.spellings = spellings
         self.entropy = 0.0
         self.logprobs: dict[str, float] = {}
+        self.top: tuple[float, ...] = ()
 
     def read(self, first: int, logits: Tensor) -> None:
         """Keep the entropy, and the summed probability of each text's spellings."""
         logs = logits[-1].log_softmax(-1)
         self.output = 1
         self.entropy = float(entropy(logs))
+        self.top = tuple(numbers(top(logs)))
         asked = [token for tokens in self.spellings.values() for token in tokens]
         values = iter(numbers(logs.index_select(0, torch.tensor(asked, dtype=torch.long, device=logs.device))))
         for text, tokens in self.spellings.items():
@@ -95,6 +97,20 @@ class Score(Job):
         following = torch.tensor(self.ids[first + 1 : first + 1 + len(logits)], device=logits.device)
         logs = logits[: len(following)].log_softmax(-1)
         self.logprobs += numbers(logs.gather(1, following[:, None])[:, 0])
+
+
+class Reward(Job):
+    """Reads a solution for a reward head's outputs at the ends of its steps."""
+
+    def __init__(self, ids: Sequence[int], ends: Sequence[int]) -> None:
+        super().__init__(ids, ends[0])
+        self.ends = ends
+        self.outputs: list[list[float]] = []
+
+    def read(self, first: int, logits: Tensor) -> None:
+        """Keep what the head says there."""
+        here = [end - first for end in self.ends if first <= end < first + len(logits)]
+        self.outputs += [numbers(logits[row]) for row in here]
 
 
 class Generation(Job):

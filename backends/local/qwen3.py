@@ -32,7 +32,10 @@ class KV(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Qwen3Config:
-    """The shape of a Qwen3 model, under the names of its `config.json`."""
+    """The shape of a Qwen3 model, under the names of its `config.json`.
+
+    num_labels: of a token classifier's head; 0 for a language model.
+    """
 
     vocab_size: int
     hidden_size: int
@@ -47,6 +50,7 @@ class Qwen3Config:
     max_position_embeddings: int = 2048
     eos_token_id: int | None = None
     pad_token_id: int | None = None
+    num_labels: int = 0
 
     @classmethod
     def load(cls, folder: Path) -> "Qwen3Config":
@@ -59,12 +63,13 @@ class Qwen3Config:
         if raw.get("model_type", "qwen3") != "qwen3":
             raise ValueError(f"model_type is {raw['model_type']!r}; this forward reads qwen3")
         rope = cast(Mapping[str, object], raw.get("rope_parameters") or {})
-        known = {**rope, **raw, "head_dim": raw.get("head_dim") or _head_dim(raw)}
+        known = {**rope, **raw, "head_dim": raw.get("head_dim") or _head_dim(raw), "num_labels": _labels(raw)}
         return cls(**{name: known[name] for name in cls.__dataclass_fields__ if name in known})  # type: ignore[arg-type]
 
     def to_dict(self) -> dict[str, object]:
         """What `transformers` needs in `config.json` to load the weights as `Qwen3ForCausalLM`."""
-        own = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "rope_theta"}
+        elsewhere = ("rope_theta", "num_labels")
+        own = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in elsewhere}
         rope = {"rope_type": "default", "rope_theta": self.rope_theta}
         fixed = {
             "hidden_act": "silu",
@@ -72,12 +77,22 @@ class Qwen3Config:
             "attention_dropout": 0.0,
             "bos_token_id": None,
         }
-        named = {"architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3", "dtype": "float32"}
-        return {**named, **own, **fixed, "rope_parameters": rope, "use_cache": True}
+        architecture = "Qwen3ForTokenClassification" if self.num_labels else "Qwen3ForCausalLM"
+        named = {"architectures": [architecture], "model_type": "qwen3", "dtype": "float32"}
+        labels = {str(i): f"LABEL_{i}" for i in range(self.num_labels)}
+        named_labels = {"id2label": labels, "label2id": {name: int(i) for i, name in labels.items()}} if labels else {}
+        return {**named, **own, **fixed, **named_labels, "rope_parameters": rope, "use_cache": True}
 
 
 def _head_dim(raw: Mapping[str, object]) -> int:
     return cast(int, raw["hidden_size"]) // cast(int, raw["num_attention_heads"])
+
+
+def _labels(raw: Mapping[str, object]) -> int:
+    """How many classes a token classifier tells apart; files leave out what is 2 by default."""
+    names = cast(list[str], raw.get("architectures") or [])
+    labels = cast(Mapping[str, str], raw.get("id2label") or {"0": "", "1": ""})
+    return len(labels) if any(name.endswith("ForTokenClassification") for name in names) else 0
 
 
 class RMSNorm(nn.Module):
@@ -180,7 +195,7 @@ class Body(nn.Module):
 
 
 class Qwen3(nn.Module):
-    """A Qwen3 language model in fp32."""
+    """A Qwen3 language model in fp32, or with `num_labels` one that classifies tokens."""
 
     frequencies: Tensor
 
@@ -188,7 +203,9 @@ class Qwen3(nn.Module):
         super().__init__()
         self.config = config
         self.model = Body(config)
-        if not config.tie_word_embeddings:
+        if config.num_labels:
+            self.score = nn.Linear(config.hidden_size, config.num_labels)
+        elif not config.tie_word_embeddings:
             self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
         exponents = torch.arange(0, config.head_dim, 2, dtype=torch.float32) / config.head_dim
         self.register_buffer("frequencies", config.rope_theta**-exponents, persistent=False)
@@ -204,7 +221,9 @@ class Qwen3(nn.Module):
         return angles.cos(), angles.sin()
 
     def logits(self, hidden: Tensor) -> Tensor:
-        """hidden [..., d] -> logits [..., vocabulary]."""
+        """hidden [..., d] -> logits [..., vocabulary or labels]."""
+        if self.config.num_labels:
+            return cast(Tensor, self.score(hidden))
         head = self.model.embed_tokens if self.config.tie_word_embeddings else self.lm_head
         return F.linear(hidden, head.weight)
 

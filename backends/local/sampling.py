@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..base import Sampling
+from ..base import TOP, Sampling
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Draws:
 
     def __init__(self, draws: Sequence[Draw]) -> None:
         self._draws = draws
-        self._curious = any(draw.sampling.entropies or draw.sampling.stop_above is not None for draw in draws)
+        self._curious = any(draw.sampling.sees_entropies for draw in draws)
         warm = [row for row, draw in enumerate(draws) if draw.sampling.temperature > 0]
         # rows that filter are drawn apart: a row must not change its way of drawing with its neighbours
         ways = [(cut, [row for row in warm if _cuts(draws[row].sampling) is cut]) for cut in (False, True)]
@@ -66,6 +66,11 @@ class Draws:
 def entropy(logs: Tensor) -> Tensor:
     """Natural log-probabilities [..., V] -> nats [...]."""
     return -(logs.exp() * logs).sum(-1)
+
+
+def top(logs: Tensor) -> Tensor:
+    """Natural log-probabilities [V] -> those of the `TOP` likeliest tokens, or of all, in falling order."""
+    return logs.topk(min(TOP, len(logs))).values
 
 
 def numbers(values: Tensor) -> list[float]:

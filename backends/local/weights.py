@@ -27,6 +27,14 @@ class Weights:
         self.taken += tensor.numel()
         return tensor.to(self._device, self._dtype)
 
+    def maybe(self, name: str) -> Tensor | None:
+        """A tensor of any shape, if there is one of this name."""
+        if (file := self._home.pop(name, None)) is None:
+            return None
+        tensor: Tensor = file.get_tensor(name)
+        self.taken += tensor.numel()
+        return tensor.to(self._device, self._dtype)
+
     def turned(self, name: str, *shape: int) -> Tensor:
         """The same for queries and keys, the two numbers of each rotary pair side by side."""
         whole = self.take(name, *shape)

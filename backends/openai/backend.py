@@ -1,7 +1,7 @@
 """A model behind servers that speak OpenAI's language: one's own vLLMs, a hosted API, or anything between.
 
 A vLLM is given token ids and gives token ids back, so that what holds for engines in this process holds for it. Any
-other server is told messages or text, and what it cannot do is not declared: `stop_above`, exact entropies, scores.
+other server is told messages or text, and what it cannot do is not declared: `entropy_stop`, exact entropies, scores.
 Answers stream throughout, since a call that ends early then knows what it had received.
 """
 
@@ -108,8 +108,8 @@ class OpenAIBackend:
         self, context: Context, sampling: Sampling, n: int = 1, on_token: OnToken | None = None
     ) -> list[Completion]:
         """Continue a context n times; greedily, one continuation is given n times. Raises: BackendError, Cancelled."""
-        if sampling.stop_above is not None:
-            raise Refused("a server cannot end at an entropy", hint="take `local` or `vllm` for what needs stop_above")
+        if sampling.entropy_stop:
+            raise Refused("a server cannot end at an entropy", hint="take `local` or `vllm` for this entropy_stop")
         for operation in sampling.needs:
             self._need(operation)
         prompt, greedy = self._prompt(context), sampling.temperature == 0
@@ -145,7 +145,8 @@ class OpenAIBackend:
         told, cost = await self._read(context, prompt, fields, top)
         bound = lower_bound(list(told.values()), len(told) + 1 if asked else most)
         logs = {text: _sum([told[name] for name in names if name in told]) for text, names in spelled.items()}
-        return NextToken(entropy=bound, exactness="lower_bound", logprobs=logs, usage=cost)
+        likeliest = () if asked else tuple(sorted(told.values(), reverse=True))
+        return NextToken(entropy=bound, exactness="lower_bound", logprobs=logs, usage=cost, top=likeliest)
 
     async def score(self, context: Context, continuation: Piece) -> Likelihood:
         """Log-probabilities of a continuation's tokens. Raises: BackendError, Cancelled."""
@@ -162,6 +163,10 @@ class OpenAIBackend:
     def judge(self, context: Context) -> Context:
         """The context with the request to rate its last step, in this model's dialect."""
         return self._wording.judge(context)
+
+    def same(self, left: str, right: str) -> Context:
+        """The question whether two steps say the same, in this model's dialect."""
+        return self.dialect.same(left, right)
 
     async def close(self) -> None:
         """Free its connections; calls in flight are cancelled."""

@@ -21,16 +21,18 @@ from ..base import (
     NextToken,
     OnToken,
     Piece,
+    Rewards,
     Sampling,
 )
 from ..checkpoint import Checkpoint
 from ..dialect import Dialect
-from ..errors import Cancelled, ContextTooLong, NotAModel, Refused
+from ..errors import Cancelled, ContextTooLong, NotAModel, Refused, rewardless
 from ..follower import Follower
+from ..reward import Solutions, ends, form_of, reward
 from ..writing import Writing
 from .children import Children
 from .held import Held
-from .jobs import Embed, Generation, Job, Peek, Score
+from .jobs import Embed, Generation, Job, Peek, Reward, Score
 from .settings import Settings
 from .start import BLOCK, Arguments, arguments, on_cpu
 from .stepper import Engine
@@ -79,8 +81,13 @@ class VllmBackend:
         self.dialect = dialect or checkpoint.dialect()
         self._tokens, self._ends = checkpoint.tokens, checkpoint.ends(self.dialect)
         self._exactness: Exactness = "none" if settings.speculative else "exact"
-        chosen = arguments(checkpoint, settings, dtype)
-        self.capabilities = _capabilities(settings, chosen, settings.max_context or checkpoint.max_context)
+        form = form_of(checkpoint.config, self.dialect.reward, checkpoint.opening)
+        runner = settings.runner or ("reward" if form else "generate")
+        if runner == "reward" and form is None:
+            raise rewardless(where)
+        self._solutions = Solutions(checkpoint.tokens, form) if form and runner == "reward" else None
+        chosen = arguments(checkpoint, settings, dtype, runner)
+        self.capabilities = _capabilities(settings, chosen, runner, settings.max_context or checkpoint.max_context)
         self._held = Held(BLOCK, 1 << 16)
         self._stops = lru_cache(maxsize=64)(self._find_stops)
         self._engine = _engine(checkpoint, settings, chosen)
@@ -88,6 +95,8 @@ class VllmBackend:
 
     def count(self, context: Context) -> int:
         """The exact number of prompt tokens."""
+        if self._solutions is not None:
+            return sum(map(len, self._solutions.parts(context)))
         return len(self._tokens.prompt(self.dialect, context))
 
     async def generate(
@@ -114,7 +123,9 @@ class VllmBackend:
         self._need("peek")
         job = Peek(self._prompt(context, 1), {text: self._tokens.spellings(text) for text in texts})
         await self._finish([job])
-        return NextToken(entropy=job.entropy, exactness=self._exactness, logprobs=job.logprobs, usage=job.usage)
+        return NextToken(
+            entropy=job.entropy, exactness=self._exactness, logprobs=job.logprobs, usage=job.usage, top=job.top
+        )
 
     async def score(self, context: Context, continuation: Piece) -> Likelihood:
         """Log-probabilities of a continuation's tokens. Raises: ContextTooLong, Cancelled, EngineFailed."""
@@ -141,14 +152,41 @@ class VllmBackend:
         usage = sum((job.usage for job in jobs), Cost())
         return Embeddings(vectors=tuple(job.vector for job in jobs), usage=usage)
 
+    async def rewards(self, context: Context) -> Rewards:
+        """A reward for each step. Raises: Refused, ContextTooLong, Cancelled, EngineFailed."""
+        if self._solutions is None:
+            raise rewardless(self.where)
+        parts = self._solutions.parts(context)
+        known = self._solutions.known(parts[:-1])
+        if not (unknown := ends(parts)[len(known) :]):
+            return Rewards(values=(), usage=Cost())
+        ids = self._fitting([token for part in parts for token in part])
+        job = Reward(ids, unknown, afresh=self._held.reach(ids) > unknown[0])
+        self._held.add(ids)  # already now: the same solution may be asked for again meanwhile, and find it read
+        await self._finish([job])
+        usage = job.usage
+        if job.outputs is None:  # the cache held more than it was known to hold
+            job = Reward(ids, unknown, afresh=True)
+            await self._finish([job])
+            usage += job.usage
+        values = (*known, *map(reward, job.outputs or ()))
+        self._solutions.remember(parts, values)
+        return Rewards(values=values, usage=usage)
+
     def judge(self, context: Context) -> Context:
         """The context with the request to rate its last step, in this model's dialect."""
         return self.dialect.rate(context)
+
+    def same(self, left: str, right: str) -> Context:
+        """The question whether two steps say the same, in this model's dialect."""
+        return self.dialect.same(left, right)
 
     async def forget(self) -> None:
         """Empty the cache of what was read and written before; between calls only."""
         await asyncio.to_thread(self._engine.forget)
         self._held.clear()
+        if self._solutions is not None:
+            self._solutions.forget()
 
     async def close(self) -> None:
         """Free what it holds; calls in flight are cancelled."""
@@ -157,7 +195,7 @@ class VllmBackend:
     def _agree(self, sampling: Sampling) -> None:
         for operation in sampling.needs:
             self._need(operation)
-        if sampling.constraint and sampling.stop_above is not None:
+        if sampling.constraint and sampling.entropy_stop:
             raise Refused("a constrained text cannot end at an entropy", hint="ask for one of the two")
 
     def _need(self, operation: str) -> None:
@@ -206,14 +244,14 @@ class VllmBackend:
             raise Cancelled(sum((job.usage for job in submitted), Cost()))
 
 
-def _capabilities(settings: Settings, chosen: Arguments, max_context: int) -> Capabilities:
-    writes = {"generate", "continue", "score"} | (set[str]() if settings.speculative else {"peek", "stop_above"})
+def _capabilities(settings: Settings, chosen: Arguments, runner: str, max_context: int) -> Capabilities:
+    writes = {"generate", "continue", "score"} | (set[str]() if settings.speculative else {"peek", "entropy_stop"})
     writes |= set[str]() if chosen["skip_tokenizer_init"] else {"regex", "json_schema"}
-    operations = writes if settings.runner == "generate" else {"embed"}
+    operations = writes if runner == "generate" else {runner}
     return Capabilities(
         operations=frozenset(operations),
         max_context=max_context,
-        entropy="exact" if "stop_above" in operations else "none",
+        entropy="exact" if "entropy_stop" in operations else "none",
         cancel="bill_partial",
         parallel=settings.max_batch * settings.replicas,
         reread=BLOCK,

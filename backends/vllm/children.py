@@ -16,7 +16,7 @@ from typing import Any, Final
 from ..errors import EngineFailed
 from ..writing import Pick
 from .held import Held
-from .jobs import Embed, Job
+from .jobs import Job
 from .start import BLOCK, Arguments, adapter, load, params, refusal, undisturbed
 
 _SLACK: Final = 4  # calls that a replica may be ahead of the idlest one for the sake of what it holds
@@ -182,7 +182,7 @@ class Children:
         engine = await child.ready()
         asked = params(job.asks(ours=self._ours, apart=True))
         try:
-            serve = engine.encode if isinstance(job, Embed) else engine.generate
+            serve = engine.encode if job.pools else engine.generate
             said = serve(job.prompt, asked, job.key, lora_request=adapter(self._lora))
             async with aclosing(said) as outputs:
                 async for output in outputs:

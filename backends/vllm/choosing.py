@@ -6,14 +6,14 @@ is a function of its seed and place, so that a text depends neither on the batch
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Final
 
 import torch
 from torch import Tensor
 
-from ..base import Sampling
-from ..local.sampling import Draw, Draws, numbers
+from ..base import EntropyStop, Sampling
+from ..local.sampling import Draw, Draws, numbers, top
 from ..writing import Pick
 
 KEY: Final = "headgate"  # where a request's extra arguments hold its wish
@@ -27,14 +27,14 @@ Wish = dict[str, object]  # what a request tells its engine, in types that cross
 class Row:
     """One request in the engine's batch: how it draws, and what was drawn.
 
-    written: the engine's own list of its tokens. asked: tokens whose log-probabilities are wanted, of the first place.
-    held: to a constraint, so that some tokens are impossible.
+    written: the engine's own list of its tokens. asked: tokens whose log-probabilities are wanted, of the first place,
+    and then those of the likeliest tokens; None wants none. held: to a constraint, so that some tokens are impossible.
     """
 
     draw: Draw
     first: int
     written: Sequence[int]
-    asked: list[int]
+    asked: list[int] | None
     stop_token: int | None
     held: bool = False
     picks: list[Pick] = field(default_factory=list[Pick])
@@ -49,8 +49,8 @@ class Row:
         """Keep what was drawn; a prompt read in parts draws after each, and the last draw counts."""
         del self.picks[len(self.written) :]
         self.picks.append(choice)
-        above = self.draw.sampling.stop_above
-        ends = above is not None and choice.entropy > above
+        uncertain = self.draw.sampling.entropy_stop
+        ends = uncertain is not None and uncertain.ends([pick.entropy for pick in self.picks])
         return choice.token if self.stop_token is None or not ends else self.stop_token
 
 
@@ -58,12 +58,21 @@ ROWS: Final[OrderedDict[str, Row]] = OrderedDict()  # of this process, by the re
 
 
 def wish(
-    key: str, sampling: Sampling, sample: int, asked: Sequence[int] = (), stop_token: int | None = None
+    key: str,
+    sampling: Sampling,
+    sample: int,
+    asked: Sequence[int] | None = None,
+    stop_token: int | None = None,
 ) -> dict[str, Wish]:
     """The extra arguments of a request. stop_token: what ends it at once where it is to stop before a token."""
-    names = ("temperature", "top_p", "top_k", "seed", "stop_above", "entropies")
+    names = ("temperature", "top_p", "top_k", "seed", "entropies")
     told: Wish = {name: getattr(sampling, name) for name in names}
-    more: Wish = {"asked": list(asked), "stop_token": stop_token, "held": sampling.constraint is not None}
+    told["entropy_stop"] = asdict(sampling.entropy_stop) if sampling.entropy_stop else None
+    more: Wish = {
+        "asked": None if asked is None else list(asked),
+        "stop_token": stop_token,
+        "held": sampling.constraint is not None,
+    }
     return {KEY: told | {"key": key, "sample": sample} | more}
 
 
@@ -106,9 +115,10 @@ class Choosing:
             ours = ours.clamp(min=_NEVER)
         picks = self._draws.pick(ours, [row.position for row in rows])
         for place, row in enumerate(rows):
-            if row.asked:
+            if row.asked is not None:
                 logs = ours[place].log_softmax(-1)
-                row.logprobs = numbers(logs[torch.tensor(row.asked, device=logs.device)])
+                asked = logs[torch.tensor(row.asked, dtype=torch.long, device=logs.device)]
+                row.logprobs = numbers(torch.cat([asked, top(logs)]))
         columns = zip(rows, picks.tokens, picks.logprobs, picks.entropies, strict=True)
         chosen = [row.choose(Pick(token, likely, nats)) for row, token, likely, nats in columns]
         logits[indices, chosen] = torch.inf
@@ -124,6 +134,8 @@ def take(key: str) -> tuple[list[Pick], list[float]]:
 def _row(told: Mapping[str, object], prompt: int, written: Sequence[int]) -> Row:
     values = dict(told)
     key, sample, *row = (values.pop(name) for name in ("key", "sample", "asked", "stop_token", "held"))
+    if isinstance(uncertain := values["entropy_stop"], dict):
+        values["entropy_stop"] = EntropyStop(**uncertain)  # pyright: ignore[reportUnknownArgumentType]
     fresh = Row(Draw(Sampling(**values), sample), prompt, written, *row)  # type: ignore[arg-type]
     if (known := ROWS.get(str(key))) is not None:  # it was put back into the queue for want of memory
         fresh.picks, fresh.logprobs = known.picks, known.logprobs

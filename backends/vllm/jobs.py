@@ -32,6 +32,7 @@ class Job(Tally):
         self.ids = list(ids)
         self.over = self.cancelled = False
         self.reports = False  # whether a child's report is wanted
+        self.pools = False  # whether it reads only, in an engine made for that
         self.follower: Follower | None = None
         self.error: BaseException | None = None
         self.future: Future[None] = Future()
@@ -87,7 +88,7 @@ class Generation(Job):
         self.over = writing.over
         sampling = writing.sampling
         late = sampling.constraint is not None and bool(sampling.stop)  # an engine apart hears late that it is over
-        self.reports = sampling.entropies or sampling.stop_above is not None or late
+        self.reports = sampling.sees_entropies or late
         self._beyond = 0
         self._drawn: list[int] = []
         self._held: Pick | None = None
@@ -124,12 +125,12 @@ class Generation(Job):
         self._tally()
 
     def reported(self, picks: Sequence[Pick], logprobs: Sequence[float]) -> None:
+        exact = [pick.entropy for pick in picks]  # before the last pick is taken, which may end by them
+        self.writing.entropies[:] = exact[: len(self.writing.entropies)]
         if self._held is not None:
             self.writing.take(picks[len(self._drawn) - 1] if len(picks) >= len(self._drawn) else self._held)
             self._held = None
         self._beyond += max(0, len(picks) - len(self._drawn))
-        exact = [pick.entropy for pick in picks]
-        self.writing.entropies[:] = exact[: len(self.writing.entropies)]
         self._tally()
 
     def heed(self, reply: Future[bool]) -> None:
@@ -141,7 +142,7 @@ class Generation(Job):
 
     @property
     def _stop_token(self) -> int | None:
-        return min(self.stops, default=None) if self.writing.sampling.stop_above is not None else None
+        return min(self.stops, default=None) if self.writing.sampling.entropy_stop else None
 
     def _picks(self, said: Any) -> list[Pick]:
         """What was drawn for these tokens; only an engine in this process tells entropies with them."""
@@ -175,6 +176,7 @@ class Peek(Job):
         self.spellings, self.reports = spellings, True
         self.entropy = math.nan
         self.logprobs: dict[str, float] = {}
+        self.top: tuple[float, ...] = ()
         self._asked = sorted({token for tokens in spellings.values() for token in tokens})
 
     def asks(self, *, ours: bool, apart: bool) -> Asks:
@@ -191,7 +193,9 @@ class Peek(Job):
     def reported(self, picks: Sequence[Pick], logprobs: Sequence[float]) -> None:
         if picks:
             self.entropy = picks[0].entropy
-        self._sum(logprobs)
+        asked = len(self._asked)
+        self.top = tuple(logprobs[asked:])
+        self._sum(logprobs[:asked])
 
     _greedy = Sampling(max_tokens=1, entropies=True)
 
@@ -231,6 +235,7 @@ class Embed(Job):
 
     def __init__(self, ids: Sequence[int]) -> None:
         super().__init__(ids)
+        self.pools = True
         self.calls = 0  # the call is the first text's
         self.vector: tuple[float, ...] = ()
 
@@ -240,6 +245,30 @@ class Embed(Job):
     def heard(self, output: Any) -> list[Token]:
         self.read(output.num_cached_tokens or 0)
         self.vector, self.over = tuple(output.outputs.data.float().tolist()), True
+        return []
+
+
+class Reward(Job):
+    """Reads a solution for a reward head's outputs at the ends of its steps, None where the cache held one of them.
+
+    afresh: without what is cached. The engine gives a row for each token that it computed.
+    """
+
+    def __init__(self, ids: Sequence[int], ends: Sequence[int], *, afresh: bool) -> None:
+        super().__init__(ids)
+        self.pools = True
+        self.ends, self.afresh = ends, afresh
+        self.outputs: list[list[float]] | None = None
+
+    def asks(self, *, ours: bool, apart: bool) -> Asks:
+        return {"task": "token_classify", "use_activation": False, "skip_reading_prefix_cache": self.afresh}
+
+    def heard(self, output: Any) -> list[Token]:
+        self.read(output.num_cached_tokens or 0)
+        self.over = True
+        if self.ends[0] >= self.cached:
+            rows = output.outputs.data
+            self.outputs = [rows[end - self.cached].float().tolist() for end in self.ends]
         return []
 
 

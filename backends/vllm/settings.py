@@ -15,8 +15,10 @@ class Settings(BaseModel):
         description="in_process: in this process, stepped by one thread; async: a child process. By default the first "
         "on a CPU, the second on a GPU.",
     )
-    runner: Literal["generate", "embed"] = Field(
-        default="generate", description="generate: it writes; embed: it gives a vector for a text, and nothing else."
+    runner: Literal["generate", "embed", "reward"] | None = Field(
+        default=None,
+        description="generate: it writes; embed: it gives a vector for a text, and nothing else; reward: it scores the "
+        "steps of a solution. By default the last where the checkpoint is a process reward model, else the first.",
     )
     memory: float | None = Field(
         default=None,
@@ -36,7 +38,7 @@ class Settings(BaseModel):
     )
     speculative: dict[str, object] | None = Field(
         default=None,
-        description="vLLM's speculative_config, as it stands there; leaves no entropies, peeks or stop_above.",
+        description="vLLM's speculative_config, as it stands there; leaves no entropies, peeks or entropy_stop.",
     )
     more: dict[str, object] = Field(
         default_factory=dict, description="Any other of vLLM's engine arguments, under its own name."
@@ -46,6 +48,6 @@ class Settings(BaseModel):
     def _agree(self) -> "Settings":
         if self.replicas > 1 and self.form == "in_process":
             raise ValueError("replicas are child processes; write form: async")
-        if self.runner == "embed" and self.speculative:
-            raise ValueError("a model that embeds writes nothing that speculation could hasten")
+        if self.runner in ("embed", "reward") and self.speculative:
+            raise ValueError("a model that embeds or rewards writes nothing that speculation could hasten")
         return self

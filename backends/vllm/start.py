@@ -58,12 +58,12 @@ def on_cpu() -> bool:
     return bool(load("vllm.platforms:current_platform").is_cpu())
 
 
-def arguments(checkpoint: Checkpoint, settings: Settings, dtype: str | None) -> Arguments:
-    """vLLM's engine arguments for a checkpoint."""
+def arguments(checkpoint: Checkpoint, settings: Settings, dtype: str | None, runner: str = "generate") -> Arguments:
+    """vLLM's engine arguments for a checkpoint; runner: as in the settings."""
     cpu = on_cpu()
     folder = str(checkpoint.folder)
     # ids and texts are ours; constraints alone ask vLLM what its tokens spell
-    spells = settings.runner == "generate" and (checkpoint.folder / "tokenizer_config.json").is_file()
+    spells = runner == "generate" and (checkpoint.folder / "tokenizer_config.json").is_file()
     chosen: Arguments = {
         "model": folder,
         "dtype": dtype or ("float32" if cpu else "auto"),
@@ -78,11 +78,13 @@ def arguments(checkpoint: Checkpoint, settings: Settings, dtype: str | None) -> 
         "seed": 0,
         **_memory(settings, cpu),
     }
-    if settings.runner == "embed":
+    if runner == "embed":
         chosen |= {"runner": "pooling", "convert": "embed"}
+    if runner == "reward":  # every token's outputs: picking the steps' in the engine would cost it the prefix cache
+        chosen |= {"runner": "pooling", "pooler_config": load("vllm.config:PoolerConfig")(tok_pooling_type="ALL")}
     if settings.max_context:
         chosen["max_model_len"] = settings.max_context
-    if settings.runner == "generate" and not settings.speculative:
+    if runner == "generate" and not settings.speculative:
         name = __name__.rpartition(".")[0] + ".plugin"
         chosen |= {"logits_processors": [f"{name}:Chooser"], "worker_extension_cls": f"{name}.Reports"}
     if settings.speculative:

@@ -79,6 +79,9 @@ class Engine:
     def judge(self, context: Context) -> Context:
         return context
 
+    def same(self, left: str, right: str) -> Context:
+        return Context.ask(f"{left} {right}")
+
     async def close(self) -> None: ...
 
 

@@ -4,6 +4,7 @@ import asyncio
 import math
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from itertools import pairwise
 from typing import Any
@@ -12,7 +13,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from headgate.backends.base import Backend, Caching, Completion, Constraint, Context, Piece, Sampling, Token
+from headgate.backends.base import (
+    Backend,
+    Caching,
+    Completion,
+    Constraint,
+    Context,
+    EntropyStop,
+    Piece,
+    Sampling,
+    Token,
+)
 from headgate.backends.checkpoint import EMBEDDED, Checkpoint
 from headgate.backends.errors import Cancelled, ContextTooLong, Refused
 from headgate.tasks import registry as tasks
@@ -215,15 +226,49 @@ def test_max_tokens_is_kept_to_the_token(engine: Seat) -> None:
 
 
 def test_a_text_ends_before_the_first_token_that_is_too_uncertain(engine: Seat) -> None:
-    needs(engine, "stop_above")
+    needs(engine, "entropy_stop")
     for context in PROMPTS[:8]:
         free = engine.write(context, max_tokens=40, entropies=True)
         assert free.entropies
         limit = sorted(free.entropies)[-2]
         at = next(i for i, nats in enumerate(free.entropies) if nats > limit)
-        done = engine.write(context, max_tokens=40, stop_above=limit + CLOSE)
+        done = engine.write(context, max_tokens=40, entropy_stop=EntropyStop(above=limit + CLOSE))
         assert (done.stop, len(done.token_ids)) == ("entropy", at)
         assert done.token_ids == free.token_ids[:at]
+
+
+def test_a_glimpse_looks_at_the_first_token_alone_and_tells_its_entropy(engine: Seat) -> None:
+    needs(engine, "entropy_stop", "peek")
+    for context in PROMPTS[:6]:
+        seen = engine.do(engine.backend().peek(context))
+        logs = logs_of("draft", prompt_ids(context))[-1]
+        likeliest = [math.exp(log) for log in seen.top]
+        assert likeliest == pytest.approx(logs.exp().topk(20).values.tolist(), abs=CLOSE)
+        free = engine.write(context, max_tokens=12)
+        for tau, stop in [(seen.entropy - CLOSE, "entropy"), (seen.entropy + CLOSE, free.stop)]:
+            done = engine.write(context, max_tokens=12, entropy_stop=EntropyStop(above=tau, within=1))
+            assert done.entropies
+            assert (done.stop, done.entropies[0]) == (stop, pytest.approx(seen.entropy, abs=CLOSE))
+            assert done.token_ids == (() if stop == "entropy" else free.token_ids)
+
+
+@pytest.mark.parametrize(("window", "earlier"), [(3, ()), (3, (0.4, 0.1)), (5, (0.0,))])
+def test_a_mean_entropy_ends_a_text_where_it_leaves_its_bounds(
+    engine: Seat, window: int, earlier: tuple[float, ...]
+) -> None:
+    needs(engine, "entropy_stop")
+    for context in PROMPTS[:4]:
+        free = engine.write(context, max_tokens=30, temperature=1.0, seed=5, entropies=True)
+        assert free.entropies
+        nats = [*earlier, *free.entropies]
+        means = {at - len(earlier): sum(nats[at - window + 1 : at + 1]) / window for at in range(window - 1, len(nats))}
+        middle = (min(means.values()) + max(means.values())) / 2
+        for rule in (EntropyStop(above=middle), EntropyStop(at_most=middle, after=2)):
+            out = [at for at, mean in means.items() if (mean > middle) == (rule.after == 0) and at >= rule.after]
+            wanted = replace(rule, window=window, before=earlier)
+            done = engine.write(context, max_tokens=30, temperature=1.0, seed=5, entropy_stop=wanted)
+            assert done.stop == ("entropy" if out else free.stop)
+            assert done.token_ids == (free.token_ids[: out[0]] if out else free.token_ids)
 
 
 def test_a_prompt_that_does_not_fit_is_refused_and_the_next_call_is_served(engine: Seat) -> None:

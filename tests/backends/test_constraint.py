@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from headgate.backends.base import Constraint, Context, Sampling
+from headgate.backends.base import Constraint, Context, EntropyStop, Sampling
 from headgate.backends.errors import Refused
 from headgate.backends.model import Model
 from headgate.backends.scripted import Scripted, Table
@@ -49,7 +49,11 @@ def test_a_constraint_that_says_nothing_or_too_much_is_an_error(given: dict[str,
 
 def test_what_is_asked_for_names_the_operations_that_it_needs() -> None:
     assert Sampling().needs == {"generate"}
-    assert Sampling(stop_above=1.0, constraint=DIGITS).needs == {"generate", "stop_above", "regex"}
+    assert Sampling(entropy_stop=EntropyStop(above=1.0), constraint=DIGITS).needs == {
+        "generate",
+        "entropy_stop",
+        "regex",
+    }
     assert Sampling(constraint=Constraint(json_schema="{}")).needs == {"generate", "json_schema"}
     assert strategies.needs(digits) == {"model": {"generate", "regex"}}  # type: ignore[arg-type]
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headgate.backends.base import Context, Piece, Sampling, Token
+from headgate.backends.base import Context, EntropyStop, Piece, Sampling, Token
 from headgate.backends.dialect import Dialect
 from headgate.backends.errors import Cancelled, NotAModel
 from headgate.backends.scripted import END, Replies, Scripted, Skill, Table, load, slip, words
@@ -69,7 +69,8 @@ def test_generate_peek_and_score_of_a_table_agree_to_the_last_bit(seed: int, tem
         assert scored.logprobs[: len(spoken.logprobs)] == spoken.logprobs
         assert len(scored.logprobs) == len(spoken.logprobs) + (spoken.stop == "think_end")
         context = ASK
-        for token, entropy in zip(heard, spoken.entropies or (), strict=True):
+        assert spoken.entropies and len(spoken.entropies) == spoken.usage.output
+        for token, entropy in zip(heard, spoken.entropies[: len(heard)], strict=True):
             seen = await backend.peek(context, [token.text])
             assert (seen.logprobs[token.text], seen.entropy) == (token.logprob, entropy)
             context = said(context, token.text)
@@ -267,9 +268,9 @@ async def test_a_delimiter_at_the_last_allowed_token_is_a_delimiter() -> None:
 
 async def test_a_generation_ends_before_the_first_token_that_is_too_uncertain() -> None:
     backend = Scripted(Table({"\n": {"a": 1.0}, "a": {"b": 0.9, "c": 0.1}, "b": {"x": 0.5, "y": 0.5}}))
-    (spoken,) = await backend.generate(ASK, Sampling(stop_above=0.5))
+    (spoken,) = await backend.generate(ASK, Sampling(entropy_stop=EntropyStop(above=0.5)))
     assert (spoken.text, spoken.stop, spoken.usage.output) == ("ab", "entropy", 2)
-    (none,) = await backend.generate(said(ASK, "b"), Sampling(stop_above=0.5))
+    (none,) = await backend.generate(said(ASK, "b"), Sampling(entropy_stop=EntropyStop(above=0.5)))
     assert (none.text, none.stop, none.usage.output) == ("", "entropy", 0)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from transformers import Qwen3Config as TheirConfig
-from transformers import Qwen3ForCausalLM
+from transformers import Qwen3ForCausalLM, Qwen3ForTokenClassification
 
 from headgate.backends.local.qwen3 import Qwen3, Qwen3Config, causal
 
@@ -82,3 +82,20 @@ def test_positions_and_mask_decide_what_is_read_and_not_the_place_in_the_row(tin
         plain = model(ids, torch.arange(10)[None], causal(10))
         mixed = model(ids[:, order], order[None], attend)
     assert torch.allclose(mixed, plain[:, order], atol=1e-5)
+
+
+@pytest.mark.parametrize("labels", [1, 2, 3])
+def test_a_classifier_of_tokens_reads_as_in_transformers_and_survives_its_folder(labels: int, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    sizes = {"vocab_size": 64, "hidden_size": 48, "intermediate_size": 80, "num_hidden_layers": 2, "head_dim": 16}
+    more = {"num_attention_heads": 3, "num_key_value_heads": 1, "tie_word_embeddings": True, "num_labels": labels}
+    theirs = Qwen3ForTokenClassification(TheirConfig(**sizes, **more)).eval()
+    theirs.save_pretrained(tmp_path / "theirs")
+    ours, ids = Qwen3.load(tmp_path / "theirs"), torch.arange(20)[None]
+    assert ours.config.num_labels == labels
+    with torch.inference_mode():
+        assert torch.allclose(logits(ours, ids), theirs(ids).logits, atol=1e-5)
+    ours.save(tmp_path / "ours")
+    again = Qwen3ForTokenClassification.from_pretrained(tmp_path / "ours").eval()
+    with torch.inference_mode():
+        assert torch.allclose(again(ids).logits, theirs(ids).logits, atol=1e-5)

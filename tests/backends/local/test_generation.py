@@ -5,7 +5,7 @@ from typing import Protocol
 
 import pytest
 
-from headgate.backends.base import Completion, Context, Piece, Sampling, Token
+from headgate.backends.base import Completion, Context, EntropyStop, Piece, Sampling, Token
 from headgate.backends.local.backend import LocalBackend
 
 
@@ -95,13 +95,13 @@ def test_the_entropy_of_two_equal_choices_is_ln_2_and_ties_go_to_the_lowest_id(f
 
 def test_a_generation_ends_before_the_first_token_that_is_too_uncertain(follow: Follow) -> None:
     backend = follow({"x": "a", "a": "b", "b": ["y", "z"]})
-    done = write(backend, says("x"), stop_above=0.5)
+    done = write(backend, says("x"), entropy_stop=EntropyStop(above=0.5))
     assert (done.text, done.stop, done.usage.output) == ("ab", "entropy", 2)
-    assert write(backend, says("x"), stop_above=0.8, max_tokens=3).stop == "length"
+    assert write(backend, says("x"), entropy_stop=EntropyStop(above=0.8), max_tokens=3).stop == "length"
 
 
 def test_the_first_token_may_be_too_uncertain(follow: Follow) -> None:
-    done = write(follow({"x": ["y", "z"]}), says("x"), stop_above=0.5)
+    done = write(follow({"x": ["y", "z"]}), says("x"), entropy_stop=EntropyStop(above=0.5))
     assert (done.text, done.stop, done.usage.output, done.token_ids) == ("", "entropy", 0, ())
 
 

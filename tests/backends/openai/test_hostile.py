@@ -341,6 +341,7 @@ async def test_a_peek_reads_the_top_tokens_as_texts(serve: Serve) -> None:
     seen = await backend.peek(ASK, ["4", "5"])
     await backend.close()
     assert seen.logprobs == pytest.approx({"4": math.log(0.75), "5": -math.inf})
+    assert seen.top == pytest.approx((math.log(0.5), math.log(0.25), -math.inf))
     assert seen.exactness == "lower_bound"
     assert 0 < seen.entropy <= -(0.5 * math.log(0.5) + 2 * 0.25 * math.log(0.25)) + 1e-6
     assert seen.usage.tokens == Cost(input=20, output=1).tokens

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from headgate.backends.base import Completion, Constraint, Context, Piece, Sampling, Token
+from headgate.backends.base import Completion, Constraint, Context, EntropyStop, Piece, Sampling, Token
 from headgate.backends.dialect import Dialect
 from headgate.backends.errors import EngineFailed, Refused, Unreachable
 from headgate.backends.openai.backend import OpenAIBackend
@@ -111,7 +111,7 @@ async def test_fields_are_added_renamed_and_left_out(serve: Serve) -> None:
 
 async def test_a_server_that_cannot_end_at_an_entropy_is_not_asked_to(serve: Serve) -> None:
     with pytest.raises(Refused, match="entropy"):
-        await sent(serve, ASK, {}, stop_above=1.0)
+        await sent(serve, ASK, {}, entropy_stop=EntropyStop(above=1.0))
 
 
 # -- answers ----------------------------------------------------------------------------------------------------

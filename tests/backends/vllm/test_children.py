@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from headgate.backends.base import Completion, Context, Piece, Sampling, Token
+from headgate.backends.base import Completion, Context, EntropyStop, Piece, Sampling, Token
 from headgate.backends.errors import Cancelled, EngineFailed
 from headgate.backends.local.backend import LocalBackend
 from headgate.backends.vllm.backend import VllmBackend
@@ -55,7 +55,7 @@ def test_a_child_ends_before_the_first_uncertain_token(apart: VllmBackend, ask: 
     freely = write(apart, ask(1), replace(WILD, entropies=True))
     assert freely.entropies
     highest = max(freely.entropies)
-    stopped = write(apart, ask(1), replace(WILD, entropies=True, stop_above=highest - 1e-3))
+    stopped = write(apart, ask(1), replace(WILD, entropies=True, entropy_stop=EntropyStop(above=highest - 1e-3)))
     assert stopped.stop == "entropy"
     assert stopped.token_ids == freely.token_ids[: freely.entropies.index(highest)]
     assert stopped.usage.output == len(stopped.token_ids)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from headgate.backends.base import Completion, Constraint, Context, Sampling
+from headgate.backends.base import Completion, Constraint, Context, EntropyStop, Sampling
 from headgate.backends.checkpoint import EMBEDDED
 from headgate.backends.errors import NotAModel, Refused
 from headgate.backends.local.backend import LocalBackend
@@ -72,8 +72,8 @@ def test_speculation_writes_the_same_greedy_text_and_declares_what_it_costs(loca
     assert (mine.token_ids, mine.stop) == (theirs.token_ids, theirs.stop)
     held = Sampling(max_tokens=40, temperature=0.7, constraint=Constraint.choice("unlikely", "never said"))
     assert asyncio.run(made.generate(context, held))[0].text in ("unlikely", "never said")
-    with pytest.raises(Refused, match="has no stop_above"):
-        asyncio.run(made.generate(context, Sampling(stop_above=1.0)))
+    with pytest.raises(Refused, match="has no entropy_stop"):
+        asyncio.run(made.generate(context, Sampling(entropy_stop=EntropyStop(above=1.0))))
     asyncio.run(made.close())
 
 

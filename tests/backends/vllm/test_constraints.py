@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from headgate.backends.base import Completion, Constraint, Context, Sampling
+from headgate.backends.base import Completion, Constraint, Context, EntropyStop, Sampling
 from headgate.backends.errors import Refused
 from headgate.backends.vllm.backend import VllmBackend
 
@@ -76,7 +76,7 @@ def test_a_seed_says_the_same_under_a_constraint_alone_and_beside_free_texts(dra
 def test_figures_are_those_among_what_is_allowed(draft: VllmBackend, ask: Ask) -> None:
     asked = Sampling(temperature=3.0, max_tokens=9, entropies=True, constraint=Constraint(regex="x[01]y"))
     done = write(draft, ask(3).then("answer"), asked)
-    assert done.entropies and len(done.entropies) == len(done.token_ids) == 3
+    assert done.entropies and len(done.entropies) == done.usage.output >= len(done.token_ids) == 3
     assert done.entropies[0] == done.entropies[2] == done.logprobs[0] == done.logprobs[2] == 0
     assert 0 < done.entropies[1] <= 0.6932 and done.logprobs[1] < 0
 
@@ -96,7 +96,7 @@ def test_what_cannot_be_is_refused_and_the_next_call_is_served(draft: VllmBacken
     with pytest.raises(Refused, match="does not take this"):
         write(draft, ask(1), Sampling(constraint=Constraint(regex="[0-9]{3")))
     with pytest.raises(Refused, match="cannot end at an entropy"):
-        write(draft, ask(1), Sampling(constraint=BOXED, stop_above=0.5))
+        write(draft, ask(1), Sampling(constraint=BOXED, entropy_stop=EntropyStop(above=0.5)))
     assert write(draft, ask(1).then("answer"), Sampling(max_tokens=30, constraint=BOXED)).stop == "eos"
 
 

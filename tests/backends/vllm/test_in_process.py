@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from headgate.backends.base import Completion, Context, Piece, Sampling, Token
+from headgate.backends.base import Completion, Context, EntropyStop, Piece, Sampling, Token
 from headgate.backends.errors import Cancelled, ContextTooLong, EngineFailed
 from headgate.backends.local.backend import LocalBackend
 from headgate.backends.vllm.backend import VllmBackend
@@ -68,7 +68,7 @@ def test_it_ends_before_the_first_uncertain_token(draft: VllmBackend, local: Loc
         freely = write(draft, ask(number), replace(WILD, seed=number, entropies=True))
         assert freely.entropies
         highest = max(freely.entropies)
-        asked = replace(WILD, seed=number, entropies=True, stop_above=highest - 1e-3)
+        asked = replace(WILD, seed=number, entropies=True, entropy_stop=EntropyStop(above=highest - 1e-3))
         mine, theirs = write(draft, ask(number), asked), write(local, ask(number), asked)
         assert mine.stop == theirs.stop == "entropy"
         assert mine.token_ids == theirs.token_ids == freely.token_ids[: freely.entropies.index(highest)]
