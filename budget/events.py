@@ -11,10 +11,13 @@
 | wait, refuse, overrun | the budget made a call wait, refused it, or a provider broke its bound | unit, asked, left |
 | retry | an attempt failed and another follows | role, error, attempt, wait_s |
 | token | a piece of text as it is written; not for journals | role, purpose, text |
-| step | a reasoning step is decided | index, author, kept, text, stop, tokens, score, reason |
+| step | a reasoning step is decided | index, author, kept, text, stop, tokens, score, reason; its figures |
 | tool_start, tool_end | a tool call; `parent` of the end is its start | tool, arguments; result, error |
 | answer | a strategy inside a node ended | asked, status, text, reason, result |
 | note | something a person should know | text |
+
+A step's figures, where they are known: `digits`, the judge's probability of each of 0 to 9; token by token `lengths` in
+characters of its text, `logprobs` (natural) and `entropies` (nats). A wait's `scope` is the one whose cap is too full.
 """
 
 import threading

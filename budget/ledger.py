@@ -246,7 +246,7 @@ class Ledger:
                 return request.result()
             self.tree.waiters.join(request)
         try:
-            wait = functools.partial(self._trace.emit, "wait", self.path, asked=request.most[0])
+            wait = functools.partial(self._trace.tell, "wait", self.path, None, None, request.short_of())
             return await self.tree.waiters.wait(request, self.seconds_left(final=final), wait)
         except TimeoutError:
             raise BudgetExceeded(self.path, "seconds", 0, 0) from None
@@ -354,6 +354,14 @@ class _Call(Request[Hold]):
 
     def take(self, *, whole: bool) -> Hold:
         return self._scope.take(self._bound, self.final, whole=whole)
+
+    def short_of(self) -> dict[str, object]:
+        """Which cap is too full, for how much of what."""
+        gauge, units = self.gauge, self._scope.tree.units
+        if gauge is None:  # granted meanwhile, by another thread
+            return {"unit": "tokens", "asked": self.most[0]}
+        asked = self.most[units.index(gauge.unit)]
+        return {"unit": gauge.unit, "asked": asked, "left": gauge.free, "scope": gauge.path}
 
     def undo(self) -> None:
         if self.granted:

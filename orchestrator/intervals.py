@@ -81,4 +81,4 @@ def chance(left: Sequence[float], right: Sequence[float], *, seed: int = 0, resa
 def _binomial(wins: int, n: int) -> float:
     """How often a fair coin's n throws are at least as far from even as so many wins."""
     fewer = min(wins, n - wins)
-    return min(1.0, 2 * sum(math.comb(n, k) for k in range(fewer + 1)) / 2**n)
+    return min(1.0, float(2 * sum(math.comb(n, k) for k in range(fewer + 1)) / 2**n))

@@ -1,4 +1,4 @@
-"""What a router says: whether a proposed step stands, and by which signal."""
+"""What a router says: whether the draft's step stands, or the draft may write it, and by which signal."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -9,7 +9,10 @@ from ..verifiers.base import Score, Step
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """Accept a step or have it rewritten, with the signal that decided."""
+    """The draft's step, or the target's; `score` is the signal that decided, with its value and the reason.
+
+    accept: the draft's step stands, or before there is one, the draft writes it.
+    """
 
     accept: bool
     score: Score
@@ -20,4 +23,12 @@ class Router(Protocol):
 
     async def __call__(self, context: Context, step: Step) -> Decision:
         """Decide on a step after this context. Raises: BudgetExceeded, BackendError."""
+        ...
+
+
+class EarlyRouter(Protocol):
+    """Decides before anything is written."""
+
+    async def __call__(self, context: Context) -> Decision:
+        """Decide who writes the next step of this context. Raises: BudgetExceeded, BackendError."""
         ...

@@ -7,11 +7,11 @@ step is cached.
 
 | decided | a step takes | in |
 |---|---|---|
-| after the draft | D + V + (1 - a) T | spec_reason, likelihood_gate, rsd, arbitrage |
+| after the draft | D + V + (1 - a) T | spec_reason, likelihood_gate, rsd, arbitrage, trig_reason |
 | after it, drafting ahead | a max(D, V) + (1 - a) (D + V + T) | the same with `overlap` |
 | before the step | a D + (1 - a) (T + one token of the draft) | glimp_router |
 | by a coin | D + p n / tokens (T - D) | foreal |
-| by token, by cue | a D + (1 - a) T | entropy_switching, speculative_thinking |
+| by token, cue or chance | a D + (1 - a) T | entropy_switching, speculative_thinking, random_routing |
 | in parallel | T (1 - a + c (a - a^(k+1) - k (1 - a) a^k)) / (1 - a^k), c = D / T | lookahead_reasoning |
 """
 
@@ -83,10 +83,12 @@ STEP_MS: Final[Mapping[str, Callable[[Pair, Knobs], float]]] = {
     "likelihood_gate": after,
     "rsd": after,
     "arbitrage": after,
+    "trig_reason": after,
     "glimp_router": before,
     "foreal": by_coin,
     "entropy_switching": mixed,
     "speculative_thinking": mixed,
+    "random_routing": mixed,
     "lookahead_reasoning": parallel,
 }
 

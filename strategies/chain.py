@@ -15,6 +15,7 @@ from typing import Annotated
 
 from annotated_types import Ge, Interval
 
+from ..backends import spelling
 from ..backends.base import Completion, Context, Sampling
 from ..backends.errors import ContextTooLong
 from ..backends.model import Model
@@ -111,9 +112,9 @@ class Chain:
         self._book(self._decided(step), replace(step, kept=False, score=score or step.score))
         self.run.ledger.rebook(step.completion.usage, step.author, "think", "wasted")
 
-    def waste(self, step: Step) -> None:
-        """Remember a step that was begun after a proposal, paid as wasted, and never proposed."""
-        self._book(self.index + 1, replace(step, kept=False))
+    def waste(self, step: Step, *, ahead: int = 1) -> None:
+        """Remember a step that was begun so many places ahead, paid as wasted, and never proposed."""
+        self._book(self.index + ahead, replace(step, kept=False))
 
     def keep(self, step: Step) -> None:
         """Let a proposal stand, and see whether it was the last."""
@@ -188,10 +189,10 @@ class Chain:
 
     def _book(self, index: int, step: Step) -> None:
         self.steps.append(step)
-        score = {"score": step.score.value, "reason": step.score.reason} if step.score else {}
         told = {"index": index, "author": step.author, "kept": step.kept, "text": step.text}
         wrote = {"stop": step.completion.stop, "tokens": step.completion.usage.output}
-        self.run.tell("step", f"step-{index}", cost=step.completion.usage, **told, **wrote, **score)
+        figures = _scored(step.score) | spelling.figures(step.completion) if self.run.trace.live else {}
+        self.run.tell("step", f"step-{index}", cost=step.completion.usage, **told, **wrote, **figures)
 
     def _ended(self, step: Step) -> str:
         """Why the chain ends with this step; "" when it goes on."""
@@ -212,7 +213,8 @@ class Chain:
 
     def _ends_a_step(self, piece: Step) -> bool:
         """Whether a piece was the last of its step, be it that the step is cut."""
-        return piece.completion.stop == "delimiter" or piece.completion.usage.output >= (self.pace.step_tokens or 0)
+        delimited = piece.completion.stop == "delimiter" and self.pace.delimiter in piece.text
+        return delimited or piece.completion.usage.output >= (self.pace.step_tokens or 0)
 
 
 def _output(steps: Iterable[Step]) -> int:
@@ -224,3 +226,11 @@ def _going_round(texts: Sequence[str]) -> str:
     if len(texts) > 1 and texts[-1] == texts[-2]:
         return "repeated" if texts[-1] else "empty"
     return "alternating" if len(texts) > 3 and texts[-4:-2] == texts[-2:] else ""
+
+
+def _scored(score: Score | None) -> dict[str, object]:
+    """What a step's event says of its score."""
+    if score is None:
+        return {}
+    digits = {"digits": [round(share, 3) for share in score.digits]} if score.digits else {}
+    return {"score": score.value, "reason": score.reason, **digits}

@@ -18,7 +18,7 @@ from ..verifiers.base import Problem
 from ..verifiers.likelihood import LikelihoodVerifier, Reduction
 from .base import Answer, Run
 from .chain import Count, Pace, Temperature, Tokens, TopP
-from .speculation import speculate
+from .speculation import first, speculate
 
 CALIBRATED: Final = ("threshold", "below")
 NEEDS: Final = {"draft": {"generate", "continue"}, "target": {"generate", "continue", "score"}}
@@ -53,5 +53,5 @@ async def likelihood_gate(
         think_tokens=think_tokens,
         answer_tokens=answer_tokens,
     )
-    chain = await speculate(problem, run, router, pace, first_n=first_n, overlap=overlap)
+    chain = await speculate(problem, run, router, pace, lead=first(first_n), overlap=overlap)
     return await chain.answer(chain.last_author(run.draft) if answer_by == "last" else run.model(answer_by))

@@ -9,20 +9,19 @@ cap is continued, not closed with a delimiter; steps that repeat in pairs end th
 accepts.
 """
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 from annotated_types import Ge
 
 from ..routers.score import ScoreRouter
-from ..verifiers.base import Problem, StepVerifier
-from ..verifiers.digit_judge import DigitJudge
-from ..verifiers.uniform import UniformVerifier
+from ..verifiers.base import Problem
+from ..verifiers.digit_judge import DigitJudge, Reading
 from .base import Answer, Run
 from .chain import Count, Pace, Temperature, Tokens, TopP
-from .speculation import speculate
+from .speculation import first, speculate
 
 CALIBRATED: Final = ("threshold", "below")
-Signal = Literal["expected", "greedy", "uniform"]
+NEEDS: Final = {"draft": {"generate", "continue"}, "target": {"generate", "continue", "peek"}}
 
 
 async def spec_reason(
@@ -30,7 +29,7 @@ async def spec_reason(
     run: Run,
     *,
     threshold: float = 7.0,
-    score: Signal = "expected",
+    score: Reading = "expected",
     first_n: Annotated[int, Ge(0)] = 0,
     answer_by: Literal["last", "draft", "target"] = "last",
     overlap: bool = False,
@@ -42,12 +41,11 @@ async def spec_reason(
 ) -> Answer:
     """A draft writes each step; the target rates it with one token and rewrites the bad ones.
 
-    threshold: accept at this score or above, 0 to 9. score: the mean of the target's digit, its argmax, or "uniform",
-    a blind control. first_n: steps that the target writes, unrated. overlap: draft the next step while this one is
-    rated, which costs no time where the two models do not share a machine, and a draft's tokens for every step that is
-    rewritten.
+    threshold: accept at this score or above, 0 to 9. score: the mean of the target's digit, or its argmax. first_n:
+    steps that the target writes, unrated. overlap: draft the next step while this one is rated, which costs no time
+    where the two models do not share a machine, and a draft's tokens for every step that is rewritten.
     """
-    router = ScoreRouter(verifier(run, score), threshold)
+    router = ScoreRouter(DigitJudge(run.target, score), threshold)
     pace = Pace(
         temperature=temperature,
         top_p=top_p,
@@ -56,18 +54,5 @@ async def spec_reason(
         answer_tokens=answer_tokens,
     )
 
-    chain = await speculate(problem, run, router, pace, first_n=first_n, overlap=overlap)
+    chain = await speculate(problem, run, router, pace, lead=first(first_n), overlap=overlap)
     return await chain.answer(chain.last_author(run.draft) if answer_by == "last" else run.model(answer_by))
-
-
-def needs(*, score: Signal = "expected", **_: Any) -> dict[str, set[str]]:
-    """What each role must be able to do, by the signal."""
-    reading = set[str]() if score == "uniform" else {"peek"}
-    return {"draft": {"generate", "continue"}, "target": {"generate", "continue"} | reading}
-
-
-def verifier(run: Run, score: Signal) -> StepVerifier:
-    """The verifier behind a score's name."""
-    if score == "uniform":
-        return UniformVerifier(run.rng("uniform").getrandbits(63))
-    return DigitJudge(run.target, score)

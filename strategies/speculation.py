@@ -3,7 +3,9 @@
 They differ in what the router reads: a digit, a likelihood, a reward, an expected advantage.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Final
 
 from ..routers.base import Router
 from ..verifiers.base import Problem, Step
@@ -11,14 +13,25 @@ from .ahead import Ahead
 from .base import Run
 from .chain import Chain, Pace
 
+Lead = Callable[[Chain], bool]
+
+
+def first(n: int) -> Lead:
+    """The first n steps."""
+    return lambda chain: chain.index < n
+
+
+_NEVER: Final = first(0)
+
 
 async def speculate(
-    problem: Problem, run: Run, router: Router, pace: Pace, *, first_n: int = 0, overlap: bool = False
+    problem: Problem, run: Run, router: Router, pace: Pace, *, lead: Lead = _NEVER, overlap: bool = False
 ) -> Chain:
-    """A chain that has been thought. first_n: steps that the target writes, undecided. Raises: BackendError."""
+    """A chain that has been thought. lead: whether the target writes the next step, undecided. Raises: BackendError."""
 
     async def write(chain: Chain) -> Step:
-        if chain.index < first_n:
+        if lead(chain):
+            await ahead.drop()
             return await chain.propose(run.target)
         step = await ahead.take()  # (1) the draft speculates
         ahead.begin(after=step)

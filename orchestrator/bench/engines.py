@@ -104,6 +104,9 @@ class Lent:
     def judge(self, context: Context) -> Context:
         return self._engine.judge(context)
 
+    def same(self, left: str, right: str) -> Context:
+        return self._engine.same(left, right)
+
     async def close(self) -> None:
         """Nothing: its owner closes it."""
 

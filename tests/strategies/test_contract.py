@@ -10,7 +10,9 @@ import pytest
 
 from headgate.backends.base import OPERATIONS
 from headgate.backends.dialect import Dialect
+from headgate.backends.model import derive
 from headgate.backends.scripted import END, Scripted, Skill, Table
+from headgate.backends.scripted_reward import ScriptedReward
 from headgate.budget.cost import Cost, Limits
 from headgate.strategies import registry
 from headgate.strategies.base import STATUSES, Answer, Run
@@ -47,7 +49,13 @@ CAPS = [
 def engines(strategy: str, speaker: Any = SKILL) -> dict[str, Any]:
     """A role's engine for each that the strategy needs."""
     roles = registry.needs(registry.find(strategy))
-    return {role: Scripted(speaker, dialect=Dialect(judge_prefill="score:")) for role in roles}
+    return {role: engine(speaker, operations) for role, operations in roles.items()}
+
+
+def engine(speaker: Any, operations: frozenset[str]) -> Scripted:
+    if "reward" in operations:
+        return ScriptedReward(critic=lambda problem, steps: [derive(0, step) % 100 / 100 for step in steps])
+    return Scripted(speaker, dialect=Dialect(judge_prefill="score:"))
 
 
 def tokens(answer: Answer) -> list[tuple[int, ...]]:

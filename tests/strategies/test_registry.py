@@ -27,7 +27,6 @@ def test_an_unknown_name_is_a_key_error() -> None:
 def test_needs_follow_the_signal_that_is_read() -> None:
     assert registry.needs(spec_reason)["target"] == {"generate", "continue", "peek"}
     assert registry.needs(partial(spec_reason, score="greedy"))["target"] == {"generate", "continue", "peek"}
-    assert registry.needs(partial(spec_reason, score="uniform"))["target"] == {"generate", "continue"}
 
 
 def test_needs_of_a_nested_strategy_are_needs() -> None:

@@ -12,8 +12,10 @@ from headgate.budget.cost import Cost, Limits
 from headgate.routers.score import ScoreRouter
 from headgate.strategies.base import Answer, Run
 from headgate.strategies.direct import direct
-from headgate.strategies.spec_reason import Signal, spec_reason, verifier
+from headgate.strategies.random_routing import random_routing
+from headgate.strategies.spec_reason import spec_reason
 from headgate.verifiers.base import Problem
+from headgate.verifiers.digit_judge import DigitJudge, Reading
 
 NewRun = Callable[..., Run]
 PROBLEM = Problem(text="Tom has 17 apples. Mia has 5 more. How many have both?")
@@ -167,8 +169,8 @@ async def test_the_first_steps_are_the_targets_and_are_not_judged(new_run: NewRu
     check_books(answer, run, first_n)
 
 
-@pytest.mark.parametrize("score", ["expected", "greedy", "uniform"])
-async def test_on_a_fixed_trace_a_higher_threshold_accepts_no_more(new_run: NewRun, score: Signal) -> None:
+@pytest.mark.parametrize("score", ["expected", "greedy"])
+async def test_on_a_fixed_trace_a_higher_threshold_accepts_no_more(new_run: NewRun, score: Reading) -> None:
     run = new_run(pair(), seed=1)
     target = TARGET | {":": {"3": 0.4, "8": 0.6}}
     judging = new_run({"target": Scripted(Table(target), dialect=ASKED)}, seed=1)
@@ -176,7 +178,11 @@ async def test_on_a_fixed_trace_a_higher_threshold_accepts_no_more(new_run: NewR
     accepted = list[set[int]]()
     thresholds = [-1.0, 0.0, 2.0, 5.0, 6.0, 8.5, 9.0, 9.1]
     for threshold in thresholds:
-        router, context, those = ScoreRouter(verifier(judging, score), threshold), Context.ask(PROBLEM.text), set[int]()
+        router, context, those = (
+            ScoreRouter(DigitJudge(judging.target, score), threshold),
+            Context.ask(PROBLEM.text),
+            set[int](),
+        )
         for index, step in enumerate(traced.steps):
             if (await router(context, replace(step, score=None))).accept:
                 those.add(index)
@@ -191,17 +197,15 @@ async def test_on_a_fixed_trace_a_higher_threshold_accepts_no_more(new_run: NewR
 
 @pytest.mark.parametrize("seed", range(4))
 async def test_judging_changes_neither_models_continuation(new_run: NewRun, seed: int) -> None:
-    async def trace(score: Signal, threshold: float) -> list[tuple[str, str]]:
+    async def trace(strategy: Any, **knobs: Any) -> list[tuple[str, str]]:
         run = new_run(pair(), seed=seed)
-        knobs: dict[str, Any] = {"temperature": 1.0, "top_p": 1.0, "think_tokens": 60}
-        return kept(await spec_reason(PROBLEM, run, score=score, threshold=threshold, **knobs))
+        return kept(await strategy(PROBLEM, run, temperature=1.0, top_p=1.0, think_tokens=60, **knobs))
 
-    unjudged = await trace("uniform", 0.0)
-    assert {author for author, _ in unjudged} == {"draft"}
-    assert await trace("expected", 0.0) == await trace("greedy", 0.0) == unjudged
-    rewritten = await trace("uniform", 1e9)
-    assert {author for author, _ in rewritten} == {"target"}
-    assert await trace("expected", 1e9) == await trace("greedy", 1e9) == rewritten
+    for share, threshold, author in [(0.0, 0.0, "draft"), (1.0, 1e9, "target")]:
+        unjudged = await trace(random_routing, share=share)
+        assert {who for who, _ in unjudged} == {author}
+        for score in ("expected", "greedy"):
+            assert await trace(spec_reason, score=score, threshold=threshold) == unjudged
 
 
 class Shown(Scripted):
@@ -234,13 +238,12 @@ async def test_the_closing_tag_is_never_inside_the_thinking_and_once_before_the_
 
 
 @pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("score", ["expected", "greedy", "uniform"])
-async def test_the_books_balance_at_any_threshold(new_run: NewRun, seed: int, score: Signal) -> None:
+@pytest.mark.parametrize("score", ["expected", "greedy"])
+async def test_the_books_balance_at_any_threshold(new_run: NewRun, seed: int, score: Reading) -> None:
     run = new_run(pair(), seed=seed)
     knobs: dict[str, Any] = {"temperature": 1.0, "top_p": 1.0, "think_tokens": 70, "step_tokens": 8}
     answer = await run.solve(spec_reason, PROBLEM, "solve", threshold=5.7, score=score, **knobs)
-    if score != "uniform":
-        check_books(answer, run)
+    check_books(answer, run)
     assert sum(step.completion.usage.output for step in answer.steps if step.kept) <= 70
     assert sum(answer.bill.values(), Cost()).units() == run.ledger.spent.units()
 

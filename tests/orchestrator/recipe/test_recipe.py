@@ -109,7 +109,7 @@ def test_a_list_is_mapped() -> None:
         ("threshold: 7", "threshold: '7'", "c.yaml:7:47: `nodes.solve.with.threshold` takes a number; found '7'"),
         ("threshold: 7", "threshold: .nan", "c.yaml:7:47: `nodes.solve.with.threshold` takes a finite number; found n"),
         ("threshold: 7", "threshold: .inf", "`nodes.solve.with.threshold` takes a finite number; found inf"),
-        ("threshold: 7", "score: best", "`nodes.solve.with.score` takes expected, greedy or uniform"),
+        ("threshold: 7", "score: best", "`nodes.solve.with.score` takes greedy or expected"),
         ("n: 8", "n: 8.5", "c.yaml:11:15: `nodes.vote.with.n` takes a whole number; found 8.5"),
         ("n: 8", "n: true", "c.yaml:11:15: `nodes.vote.with.n` takes a whole number; found true"),
         ("{use: direct, with: {temperature: 0.7}}", "direct", "`nodes.vote.with.strategy` takes a mapping; found 'dir"),
