@@ -23,6 +23,7 @@ MARKS: Final = {
     "cursor": "▌",
     "rule": "─",
     "warn": "▲",
+    "times": "\u00d7",
 }
 ASCII_MARKS: Final = {
     "thin": ":",
@@ -36,10 +37,11 @@ ASCII_MARKS: Final = {
     "cursor": "_",
     "rule": "-",
     "warn": "!",
+    "times": "x",
 }
 # control characters, bidirectional overrides, invisible tags and lone surrogates: what could move the cursor,
 # reorder a line, hide text or break an encoder
-_UNSAFE: Final = re.compile(
+UNSAFE: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e0fff]"
 )
@@ -48,7 +50,7 @@ _UNSAFE: Final = re.compile(
 def harmless(text: object) -> str:
     """Untrusted text with everything that a terminal would obey written out, as `\\x1b`; newlines stay."""
     written = str(text).replace("\r\n", "\n").replace("\t", "    ")
-    return _UNSAFE.sub(lambda match: _escaped(match.group()), written)
+    return UNSAFE.sub(lambda match: _escaped(match.group()), written)
 
 
 def folded(text: object) -> str:

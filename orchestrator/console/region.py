@@ -10,7 +10,8 @@ from rich.text import Text
 
 from .line import Line
 
-_HIDE, _SHOW, _CLEAR = "\x1b[?25l", "\x1b[?25h", "\x1b[J"
+_HIDE, _SHOW = "\x1b[?25l", "\x1b[?25h"
+_REST, _CLEAR = "\x1b[K", "\x1b[J"  # of the line, of the screen
 # terminals that know it show what is between at once; the others ignore it
 _BEGIN, _END = "\x1b[?2026h", "\x1b[?2026l"
 WIDEST: Final = 120  # longer lines are hard to read
@@ -37,13 +38,15 @@ class Region:
         if not above and block == self._last:
             return
         printed = self._ansi(above) + "\n" if above else ""
-        self.file.write(f"{_BEGIN}{_HIDE}{self._erase()}{printed}{block}{_END}")
+        # written over, never cleared first: also a terminal that shows what is between sees no empty line
+        text = (printed + block).replace("\n", _REST + "\n")
+        self.file.write(f"{_BEGIN}{_HIDE}{self._back()}{text}{_CLEAR}{_END}")
         self.file.flush()
         self._drawn, self._last = [line.cell_len for line in live], block
 
     def close(self) -> None:
         """Take the live lines away and give the cursor back."""
-        self.file.write(f"{self._erase()}{_SHOW}")
+        self.file.write(f"{self._back()}{_CLEAR}{_SHOW}")
         self.file.flush()
         self._drawn, self._last = [], ""
 
@@ -59,12 +62,12 @@ class Region:
         before, after = self._codes[style]
         return f"{before}{text}{after}"
 
-    def _erase(self) -> str:
+    def _back(self) -> str:
         """Back to where the live lines began; a terminal that became narrower has wrapped the longer ones."""
         columns, screen = _terminal_size(self.file)
         rows = sum(max(1, -(-cells // columns)) for cells in self._drawn)
         up = min(rows, screen) - 1
-        return "\r" + (f"\x1b[{up}A" if up > 0 else "") + _CLEAR
+        return "\r" + (f"\x1b[{up}A" if up > 0 else "")
 
 
 class Aside:

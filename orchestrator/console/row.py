@@ -48,7 +48,7 @@ class Rows:
         texts = [(text, style) for text in wrapped(harmless(row.text).strip(), room)] + self._more(
             row, side, beside, room
         )
-        lines = [self._begin(row, i, name_width).append(*text) for i, text in enumerate(texts)]
+        lines = [self.head(row, name_width, first=i == 0).append(*text) for i, text in enumerate(texts)]
         if beside:
             lines[0].right(side, width)
         return lines
@@ -60,13 +60,14 @@ class Rows:
         facts = ", ".join(self._facts(row))
         return f"{head}: {verdict}{folded(row.text)}" + (f" ({facts})" if facts else "")
 
-    def _begin(self, row: Row, line: int, name_width: int) -> Line:
+    def head(self, row: Row, name_width: int, *, first: bool = True) -> Line:
+        """Number, bar and name; in the lines after the first the bar alone."""
         colour = self.palette[row.author] if row.author else "dim"
         head = Line()
-        head.append(f"{row.label if line == 0 else '':>3} ", "dim")
+        head.append(f"{row.label if first else '':>3} ", "dim")
         # a second sign beside the colour, for those who do not see it
         head.append(f"{self.signs['thin' if row.author == 'draft' else 'bar']} ", colour)
-        name = folded(row.author) if line == 0 else ""
+        name = folded(row.author) if first else ""
         head.append(f"{set_cell_size(name, name_width)}  ", f"bold {colour}" if row.kept else f"dim {colour}")
         return head
 

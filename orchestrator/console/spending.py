@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ...budget.cost import NANO, Limits
 from ...budget.events import Event
@@ -12,7 +12,7 @@ from .line import Line
 
 @dataclass(slots=True)
 class Spending:
-    """Tokens, dollars and seconds; `open` holds the calls that are out, by their reservation.
+    """Tokens, dollars and seconds.
 
     clock: None for events that are told again, whose own times count.
     """
@@ -22,7 +22,6 @@ class Spending:
     clock: Callable[[], float] | None = time.monotonic
     tokens: int = 0
     nanodollars: int = 0
-    open: dict[int, tuple[str, str]] = field(default_factory=dict[int, tuple[str, str]])
     began: float | None = None
     latest: float = 0.0
 
@@ -31,18 +30,13 @@ class Spending:
         self.tokens, self.nanodollars, self.began = 0, 0, None
 
     def take(self, event: Event) -> None:
-        """Fold a reservation or its outcome in."""
+        """Fold the outcome of a call in."""
         self.latest = event.t
         if self.began is None:
             self.began = self._now()
-        if event.kind == "reserve":
-            role, purpose = str(event.payload.get("role", "")), str(event.payload.get("purpose", ""))
-            self.open[event.id] = role, purpose
-        elif event.kind == "settle":
-            self.open.pop(event.parent or 0, None)
-            if event.cost:
-                self.tokens += event.cost.tokens
-                self.nanodollars += event.cost.nanodollars
+        if event.kind == "settle" and event.cost:
+            self.tokens += event.cost.tokens
+            self.nanodollars += event.cost.nanodollars
 
     @property
     def seconds(self) -> float:

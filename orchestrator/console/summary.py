@@ -3,10 +3,11 @@
 import statistics
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -30,6 +31,7 @@ _ROWS: Final = (
     "dollars",
     "busy",
 )
+_NARROW: Final = 72
 _STRONG: Final = ("generated", "dollars")
 _UNKNOWN: Final = ("wasted", "judging", "cached input", "calls")
 
@@ -54,7 +56,7 @@ def summary(
     head = [*_batch(solved)] if len(solved) > 1 else [*_single(solved[0])] if answers else []
     alone = _alone(solved, usages, prices, target, compare)
     notes = _notes(usages, prices, target, alone)
-    parts: list[RenderableType] = [*head, _table(usages, prices, target, alone), *notes]
+    parts: list[RenderableType] = [*head, _Table(usages, prices, target, alone), *notes]
     return Padding(Group(*parts), (1 if head else 0, 0, 0, 1), expand=False)
 
 
@@ -107,8 +109,24 @@ def _line(name: str, figure: str, more: str) -> Text:
     return Text.assemble((f"{name:<9} ", "dim"), (figure, "bold"), more)
 
 
-def _table(usages: Mapping[str, Usage], prices: Mapping[str, Price | None], target: str, alone: Alone | None) -> Table:
-    table, palette = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 2)), Palette()
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """The table of what each model cost, its columns closer to each other on a narrow terminal."""
+
+    usages: Mapping[str, Usage]
+    prices: Mapping[str, Price | None]
+    target: str
+    alone: Alone | None
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        gap = 2 if options.max_width >= _NARROW else 1
+        yield _table(self.usages, self.prices, self.target, self.alone, gap)
+
+
+def _table(
+    usages: Mapping[str, Usage], prices: Mapping[str, Price | None], target: str, alone: Alone | None, gap: int
+) -> Table:
+    table, palette = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, gap)), Palette()
     columns = [
         (Text(folded(name), f"bold {palette[name]}"), _cells(usage, bool(prices.get(name))))
         for name, usage in usages.items()
@@ -130,7 +148,7 @@ def _table(usages: Mapping[str, Usage], prices: Mapping[str, Price | None], targ
         table.add_column(head, justify="right", overflow="fold")
     for row, name in enumerate(_ROWS):
         style = "bold" if name in _STRONG else ""
-        table.add_row(name, *(cells[row] for _, cells in columns), style=style, end_section=name == "generated")
+        table.add_row(name, *(cells[row] for _, cells in columns), style=style)
     return table
 
 
@@ -154,11 +172,13 @@ def _notes(
 ) -> Iterator[Text]:
     if alone:
         yield _comparison(total(usages.values()), usages.get(target, Usage()), target, alone)
+    small: list[str] = []  # on one line, so that the whole end fits a screen of 24
     if alone and not alone.measured:
-        said = f"~ estimated: as if {folded(target)} had written every kept step and the answer from the same question"
-        yield Text(f"{said}; not measured.", "dim")
+        small.append(f"~ estimated: as if {folded(target)} had written every kept step.")
     if any(price and price.nominal for name, price in prices.items() if name in usages or name == target):
-        yield Text("Prices are nominal: they compare models, nobody charges them.", "dim")
+        small.append("Prices are nominal.")
+    if small:
+        yield Text(" ".join(small), "dim")
     if free := unpriced(usages, prices):
         yield Text(f"No price is known for {', '.join(map(folded, free))}: the dollars go without.", "dim")
 

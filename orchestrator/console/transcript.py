@@ -8,16 +8,17 @@ from typing import Final
 
 from ...budget.cost import Cost, Limits
 from ...budget.events import Event
-from .ink import Palette, folded
+from .activity import Activity
+from .ink import Palette, count, folded, harmless
 from .line import Line
 from .remarks import Remark, place, remarks
 from .row import Row, Rows
 from .spending import Spending
 
-_VERBS: Final = {"think": "writes", "answer": "answers", "judge": "judges", "score": "scores", "probe": "looks ahead"}
 _TAIL: Final = 2000  # pieces of a text being written that are shown at most
 _NAME: Final = 12  # columns that an author's name may take
 _STEP: Final = re.compile(r"/step-(\d+)")
+_WITHIN: Final = re.compile(r"/step-\d+|/answer/")
 
 
 @dataclass(slots=True)
@@ -26,7 +27,13 @@ class _Stream:
 
     role: str
     label: str
+    place: str
     parts: list[str] = field(default_factory=list[str])
+
+    def tail(self, cells: int) -> str:
+        """The end of its latest line that is not empty."""
+        text = harmless("".join(self.parts[-_TAIL:])).rstrip().rpartition("\n")[2]
+        return text if len(text) <= cells else f"...{text[3 - cells :]}"
 
 
 class Transcript:
@@ -34,6 +41,7 @@ class Transcript:
 
     def __init__(self, limits: Limits | None, signs: Mapping[str, str], *, again: bool = False) -> None:
         self.spending = Spending(limits or Limits(), signs, None if again else time.monotonic)
+        self.activity = Activity()
         self._signs, self._palette = signs, Palette()
         self._rows = Rows(self._palette, signs)
         self._done: list[Row | Remark] = []
@@ -54,12 +62,14 @@ class Transcript:
 
     def take(self, event: Event) -> None:
         """Fold one event in; limits are those of one problem, so the next counts anew, but not one that goes on."""
-        if event.kind == "problem_start" and not self.spending.open and event.path != self._problem:
+        if event.kind == "problem_start" and not self.activity.calls and event.path != self._problem:
             self._problem = event.path
             self.spending.restart()
+            self.activity.restart()
         elif event.kind == "problem_end":
             self._problem = ""
         self.spending.take(event)
+        self.activity.take(event)
         if take := self._take.get(event.kind):
             take(event)
         if event.kind != "token":
@@ -90,25 +100,36 @@ class Transcript:
         return item.lines(width)
 
     def _writing(self, width: int, room: int) -> list[Line]:
-        """The ends of the texts that are being written, the rows shared among them."""
-        room = max(1, room)
-        shown = list(self._streams.values())[:room]
-        lines: list[Line] = []
-        for stream in shown:
-            text = "".join(stream.parts[-_TAIL:])[-width * room :].rstrip() + self._signs["cursor"]
-            row = Row(label=stream.label, author=stream.role, text=text, tokens=len(stream.parts))
-            lines += self._rows.lines(row, width, self._name_width)[-(room // len(shown)) :]
-        return lines
+        """What is being written: the end of one text in full, of several a line each."""
+        streams = list(self._streams.values())
+        if len(streams) != 1:
+            hidden = len(streams) - max(1, room)
+            more = [Line(f"      and {hidden + 1} more", "dim")] if hidden > 0 else []
+            return [self._glimpse(one, width) for one in streams[: max(1, room) - len(more)]] + more
+        stream, room = streams[0], max(1, room)
+        text = "".join(stream.parts[-_TAIL:])[-width * room :].rstrip() + self._signs["cursor"]
+        row = Row(label=stream.label, author=stream.role, text=text, tokens=len(stream.parts))
+        return self._rows.lines(row, width, self._name_width)[-room:]
+
+    def _glimpse(self, stream: _Stream, width: int) -> Line:
+        """A text among several, as a row of one line with its place at the end."""
+        side = Line(f"{folded(stream.place)}  {count(len(stream.parts)):>5} tok", "dim")
+        head = self._rows.head(Row(label=stream.label, author=stream.role), self._name_width)
+        room = width - head.cell_len - side.cell_len - 3
+        if room < _NAME:
+            side, room = Line(), max(4, width - head.cell_len - 1)
+        head.append(stream.tail(room) + self._signs["cursor"], self._palette[stream.role])
+        return head.cut(width - side.cell_len).right(side, width).cut(width)
 
     def _status(self, width: int) -> Line:
-        doing, calls, spent = Line("  "), list(self.spending.open.values()), Line(self.spending.spent())
-        if calls:
-            role, purpose = calls[-1]
-            doing.append(folded(role), self._palette[role]).append(f" {_VERBS.get(purpose, folded(purpose))}")
-        if len(calls) > 1:
-            doing.append(f", {len(calls)} calls out", "dim")
-        fits = doing.cell_len + spent.cell_len + 2 <= width
-        return doing.right(spent, width) if fits else Line("  ").extend(spent).cut(width)
+        """Who is at work at the left, steps and the bill at the right; what does not fit is left out, the bill last."""
+        doing = Line("  ").extend(self.activity.doing(self._palette, self._signs))
+        steps, spent = self.activity.steps(), self.spending.spent()
+        sides = [f"{steps} {self._signs['dot']} {spent}" if steps else spent, spent]
+        for side in map(Line, sides):
+            if doing.cell_len + side.cell_len + 2 <= width:
+                return doing.right(side, width)
+        return Line("  ").append(spent).cut(width)
 
     # -- events -----------------------------------------------------------------------------------------------
 
@@ -121,7 +142,8 @@ class Transcript:
         if stream is None:
             step = _STEP.findall(event.path)
             role = str(event.payload.get("role", ""))
-            stream = self._streams[event.path] = _Stream(role, _number(step[-1]) if step else "")
+            stream = _Stream(role, _number(step[-1]) if step else "", _place(event.path))
+            self._streams[event.path] = stream
         stream.parts.append(str(event.payload.get("text", "")))
 
     def _settled(self, event: Event) -> None:
@@ -130,6 +152,7 @@ class Transcript:
         if told.get("purpose") == "answer":
             self._forget(event.path, "/answer/", role)
             if text := str(told.get("text", "")):
+                self._at(event.path)
                 self._done.append(Row(author=role, text=text, tokens=cost.output, nanodollars=cost.nanodollars))
 
     def _retried(self, event: Event) -> None:
@@ -139,14 +162,16 @@ class Transcript:
         kept, score = bool(event.payload.get("kept", True)), event.payload.get("score")
         again = kept and event.path in self._rejected
         self._forget(event.path)
-        self._moved(event)
+        self._at(_STEP.sub("", event.path))
         self._done.append(_row(event, kept, again, float(score) if isinstance(score, int | float) else None))
         (self._rejected.discard if kept else self._rejected.add)(event.path)
 
     def _moved(self, event: Event) -> None:
-        """Say where the run is when that is elsewhere than at the step before."""
-        where = _STEP.sub("", event.path)
-        if event.kind == "step" and where != self._where and "/" in where:
+        self._where = _STEP.sub("", event.path)  # the node's own remark says it
+
+    def _at(self, where: str) -> None:
+        """Say where the run is when that is elsewhere than before."""
+        if where != self._where and "/" in where:
             self._done.append(place(where, self._signs))
         self._where = where
 
@@ -162,6 +187,11 @@ class Transcript:
         """Stop showing what was being written at a place, by anybody or by one model."""
         for key in [key for key in self._streams if key.startswith(path + below) and key.endswith(role)]:
             del self._streams[key]
+
+
+def _place(path: str) -> str:
+    """What strategy writes there, by the last part of its path."""
+    return _WITHIN.split(path)[0].rpartition("/")[2]
 
 
 def _row(event: Event, kept: bool, again: bool, score: float | None) -> Row:

@@ -236,6 +236,17 @@ def test_drawings_are_at_least_a_tenth_of_a_second_apart(terminal: Terminal) -> 
     assert 2 <= terminal.close().count("\x1b[?2026h") <= 12
 
 
+def test_a_line_is_written_over_and_never_cleared_before(terminal: Terminal) -> None:
+    with Console(terminal.file) as console:
+        log = Log(console.write)
+        for word in ("Mia ", "has ", "5"):
+            log.tell("token", "p1/step-0/draft", role="draft", text=word)
+            time.sleep(0.25)
+        drawn = terminal.heard.split("\x1b[?2026h")[1:]
+    assert len(drawn) >= 3
+    assert all(chunk.index("\x1b[J") > chunk.index("draft") for chunk in drawn)
+
+
 def test_nothing_is_written_where_nothing_changed(terminal: Terminal) -> None:
     with Console(terminal.file):
         time.sleep(0.5)
@@ -253,7 +264,8 @@ def test_a_terminal_that_became_narrow_is_cleared_by_the_rows_that_it_wrapped_to
         log.tell("token", "p1/step-0/draft", role="draft", text="y")
         time.sleep(0.3)
         # 99 cells of the step and 99 of the status are three rows each, the empty line between is one
-        assert "\r\x1b[6A\x1b[J" in terminal.heard[seen:]
+        assert "\r\x1b[6A" in terminal.heard[seen:]
+        assert terminal.heard.endswith("\x1b[J\x1b[?2026l")
         lines = re.split(r"[\r\n]+", re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", terminal.heard[seen:]))
         assert max(map(len, lines)) < 40
 
@@ -298,6 +310,86 @@ def test_what_is_left_of_the_budget_is_shown(terminal: Terminal) -> None:
     with Console(terminal.file, limits=Limits(tokens=1000, dollars=Decimal("0.05"))) as console:
         tell(Log(console.write))
     assert "790 tok · $0.050 left" in words(terminal.close())
+
+
+# -- who is at work ------------------------------------------------------------------------------------------------
+
+
+def live(play: Callable[[Log], object], width: int = 80, height: int = 24) -> list[str]:
+    view = Transcript(Limits(), MARKS)
+    play(Log(view.take))
+    return [line.plain for line in view.live(width, height)]
+
+
+def test_models_at_work_are_named_with_how_many_calls_each_has_out() -> None:
+    def play(log: Log) -> None:
+        log.tell("reserve", "p1", role="target", purpose="judge")
+        for _ in range(3):
+            log.tell("reserve", "p1", role="draft", purpose="think")
+
+    assert live(play)[-1].startswith("  draft writes \u00d73, target judges  ")
+
+
+def test_a_call_that_waits_for_the_budget_is_told_until_it_is_served() -> None:
+    def waiting(log: Log) -> None:
+        log.tell("wait", "p1/solve", asked=64, unit="tokens")
+        log.tell("wait", "p1/solve", asked=64, unit="tokens")
+        log.tell("reserve", "p1/solve", role="draft", purpose="think")
+
+    def served(log: Log) -> None:
+        waiting(log)
+        log.tell("refuse", "p1/solve", role="draft", purpose="think", unit="tokens", asked=64, left=2)
+
+    assert "draft writes, ▲ 1 waiting for the budget" in live(waiting)[-1]
+    assert "waiting" not in live(served)[-1]
+
+
+def test_a_tool_is_told_while_it_runs() -> None:
+    assert "  calculator runs" in live(lambda log: log.tell("tool_start", "p1/solve", tool="calculator"))[-1]
+
+
+def test_the_status_counts_steps_that_stood_and_that_were_rejected() -> None:
+    assert "2 steps, 1 rejected · 210 tok · " in live(tell)[-1]
+
+
+def test_a_narrow_status_leaves_out_all_but_the_bill() -> None:
+    assert live(tell, width=40)[-1].split(" · ")[0].strip() == "210 tok"
+
+
+def test_texts_that_are_written_at_once_have_a_line_each_with_their_place() -> None:
+    def play(log: Log) -> None:
+        for sample in range(3):
+            path = f"p1/vote/sample-{sample}"
+            log.tell("token", f"{path}/step-0/target", role="target", text=f"First.\n\nThen {sample}\n")
+
+    rows = live(play)
+    assert [row.split("target")[1].split() for row in rows[:3]] == [
+        ["Then", f"{sample}▌", f"sample-{sample}", "1", "tok"] for sample in range(3)
+    ]
+
+
+def test_texts_beyond_the_screen_are_counted() -> None:
+    def play(log: Log) -> None:
+        for sample in range(40):
+            log.tell("token", f"p1/vote/sample-{sample}/answer/target", role="target", text="42")
+
+    rows = live(play, height=12)
+    assert "sample-7 " in rows[7]
+    assert rows[8] == "      and 32 more"
+
+
+def test_an_answer_is_placed_where_it_was_written() -> None:
+    def play(log: Log) -> None:
+        for sample in range(2):
+            told = {"role": "target", "purpose": "answer", "text": f"4{sample}"}
+            log.tell("settle", f"p1/vote/sample-{sample}", None, Cost(output=3), **told)
+
+    assert plain(play).splitlines() == [
+        "── vote/sample-0",
+        "target: 40 (3 tok)",
+        "── vote/sample-1",
+        "target: 41 (3 tok)",
+    ]
 
 
 def test_a_step_without_words_says_so() -> None:

@@ -178,5 +178,14 @@ def test_a_summary_fits_its_terminal(width: int) -> None:
     assert max(map(len, shown(solved(), solved(), width=width).splitlines())) <= width
 
 
+def test_no_figure_is_broken_at_60_columns() -> None:
+    narrow, wide = (row(shown(solved(), solved(), width=width), "dollars") for width in (60, 120))
+    assert narrow == wide
+
+
+def test_the_end_of_a_batch_fits_a_screen_of_24_lines_with_the_prompt() -> None:
+    assert len(shown(solved(), solved()).splitlines()) <= 22
+
+
 def test_models_stand_in_order_of_first_use() -> None:
     assert list(by_model([solved(), solved()])) == ["draft", "target"]
