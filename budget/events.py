@@ -11,7 +11,7 @@
 | wait, refuse, overrun | the budget made a call wait, refused it, or a provider broke its bound | unit, asked, left |
 | retry | an attempt failed and another follows | role, error, attempt, wait_s |
 | token | a piece of text as it is written; not for journals | role, purpose, text |
-| step | a reasoning step is decided | index, author, kept, text, stop, tokens, score, reason; its figures |
+| step | a reasoning step is decided | index, author, kept, text, stop, tokens, score, signal, reason; its figures |
 | tool_start, tool_end | a tool call; `parent` of the end is its start | tool, arguments; result, error |
 | answer | a strategy inside a node ended | asked, status, text, reason, result |
 | note | something a person should know | text |

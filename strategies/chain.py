@@ -233,4 +233,4 @@ def _scored(score: Score | None) -> dict[str, object]:
     if score is None:
         return {}
     digits = {"digits": [round(share, 3) for share in score.digits]} if score.digits else {}
-    return {"score": score.value, "reason": score.reason, **digits}
+    return {"score": score.value, "signal": score.signal, "reason": score.reason, **digits}

@@ -11,7 +11,7 @@ fade with paraphrase, and a judge that is asked does not. A value equal to the t
 
 from typing import Annotated, Final, Literal
 
-from annotated_types import Ge, Le
+from annotated_types import Ge, Interval, Le
 
 from ..routers.score import ScoreRouter
 from ..verifiers.base import Problem
@@ -33,6 +33,7 @@ async def likelihood_gate(
     first_n: Annotated[int, Ge(0)] = 0,
     answer_by: Literal["last", "draft", "target"] = "last",
     overlap: bool = False,
+    plenty: Annotated[float, Interval(ge=0, le=1)] = 0.0,
     temperature: Temperature = 0.6,
     top_p: TopP = 0.95,
     step_tokens: Count = 512,
@@ -43,7 +44,8 @@ async def likelihood_gate(
 
     threshold: accept at this natural log-probability or above; 0 accepts only what is certain. reduction: that of the
     step's least likely token, or the mean of all. first_n: steps that the target writes, undecided. overlap: draft the
-    next step while this one is read.
+    next step while this one is read. plenty: below this share of the budget ever fewer of the unlikely steps are
+    rewritten; 0 rewrites them to the end.
     """
     router = ScoreRouter(LikelihoodVerifier(run.target, reduction), threshold)
     pace = Pace(
@@ -53,5 +55,5 @@ async def likelihood_gate(
         think_tokens=think_tokens,
         answer_tokens=answer_tokens,
     )
-    chain = await speculate(problem, run, router, pace, lead=first(first_n), overlap=overlap)
+    chain = await speculate(problem, run, router, pace, lead=first(first_n), overlap=overlap, plenty=plenty)
     return await chain.answer(chain.last_author(run.draft) if answer_by == "last" else run.model(answer_by))

@@ -11,7 +11,7 @@ accepts.
 
 from typing import Annotated, Final, Literal
 
-from annotated_types import Ge
+from annotated_types import Ge, Interval
 
 from ..routers.score import ScoreRouter
 from ..verifiers.base import Problem
@@ -33,6 +33,7 @@ async def spec_reason(
     first_n: Annotated[int, Ge(0)] = 0,
     answer_by: Literal["last", "draft", "target"] = "last",
     overlap: bool = False,
+    plenty: Annotated[float, Interval(ge=0, le=1)] = 0.0,
     temperature: Temperature = 0.6,
     top_p: TopP = 0.95,
     step_tokens: Count = 512,
@@ -43,7 +44,8 @@ async def spec_reason(
 
     threshold: accept at this score or above, 0 to 9. score: the mean of the target's digit, or its argmax. first_n:
     steps that the target writes, unrated. overlap: draft the next step while this one is rated, which costs no time
-    where the two models do not share a machine, and a draft's tokens for every step that is rewritten.
+    where the two models do not share a machine, and a draft's tokens for every step that is rewritten. plenty: below
+    this share of the budget ever fewer of the bad steps are rewritten; 0 rewrites them to the end.
     """
     router = ScoreRouter(DigitJudge(run.target, score), threshold)
     pace = Pace(
@@ -53,6 +55,5 @@ async def spec_reason(
         think_tokens=think_tokens,
         answer_tokens=answer_tokens,
     )
-
-    chain = await speculate(problem, run, router, pace, lead=first(first_n), overlap=overlap)
+    chain = await speculate(problem, run, router, pace, lead=first(first_n), overlap=overlap, plenty=plenty)
     return await chain.answer(chain.last_author(run.draft) if answer_by == "last" else run.model(answer_by))

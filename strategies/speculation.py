@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from ..routers.base import Router
+from ..routers.budget_aware import BudgetAwareRouter
 from ..verifiers.base import Problem, Step
 from .ahead import Ahead
 from .base import Run
@@ -25,9 +26,22 @@ _NEVER: Final = first(0)
 
 
 async def speculate(
-    problem: Problem, run: Run, router: Router, pace: Pace, *, lead: Lead = _NEVER, overlap: bool = False
+    problem: Problem,
+    run: Run,
+    router: Router,
+    pace: Pace,
+    *,
+    lead: Lead = _NEVER,
+    overlap: bool = False,
+    plenty: float = 0.0,
 ) -> Chain:
-    """A chain that has been thought. lead: whether the target writes the next step, undecided. Raises: BackendError."""
+    """A chain that has been thought.
+
+    lead: whether the target writes the next step, undecided. plenty: share of the budget below which the target is
+    asked less. Raises: BackendError.
+    """
+    if plenty:
+        router = BudgetAwareRouter(router, run.ledger, run.rng("plenty").getrandbits(63), plenty)
 
     async def write(chain: Chain) -> Step:
         if lead(chain):

@@ -26,6 +26,7 @@ class Row:
     kept: bool = True
     again: bool = False
     score: float | None = None
+    signal: str = ""
     reason: str = ""
     tokens: int | None = None
     nanodollars: int | None = None
@@ -98,8 +99,13 @@ class Rows:
         if row.reason:
             yield folded(row.reason)
         elif row.score is not None:
-            yield f"score {row.score:.2f}"
+            yield f"{_called(row.signal)} {row.score:.2f}"
         if row.tokens is not None:
             yield f"{row.tokens} tok"
         if row.nanodollars:
             yield dollars(row.nanodollars)
+
+
+def _called(signal: str) -> str:
+    """What a score is called: a digit is the score of its paper, all else is named."""
+    return "score" if not signal or signal.startswith("digit") else folded(signal).replace("_", " ")

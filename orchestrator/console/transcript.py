@@ -203,6 +203,7 @@ def _row(event: Event, kept: bool, again: bool, score: float | None) -> Row:
         kept=kept,
         again=again,
         score=score,
+        signal=str(told.get("signal", "")),
         reason="" if kept else _why(told),
         tokens=tokens if isinstance(tokens, int) else None,
         nanodollars=event.cost.nanodollars if event.cost else None,

@@ -305,3 +305,18 @@ async def test_a_rejected_repetition_does_not_end_the_chain(new_run: NewRun) -> 
     run = new_run(replies(["a\n\n", "a\n\n", "c</think>", "\\boxed{1}"], ["b\n\n"], ratings=[9, 0, 9]))
     answer = await spec_reason(PROBLEM, run)
     assert [text for _, text in kept(answer)] == ["a\n\n", "b\n\n", "c"]
+
+
+async def test_as_the_budget_runs_low_ever_fewer_bad_steps_are_rewritten(new_run: NewRun) -> None:
+    wrote: dict[float, int] = {}
+    for plenty in (0.0, 1.0):
+        kept_by_target = 0
+        for seed in range(12):
+            run = new_run(pair(), Limits(output=60), seed=seed)
+            answer = await run.solve(spec_reason, PROBLEM, "solve", threshold=9.1, plenty=plenty, temperature=1.0)
+            kept_by_target += sum(author == "target" for author, _ in kept(answer))
+            assert run.ledger.spent.output <= 60
+            whys = [step.score.reason for step in answer.steps if step.kept and step.author == "draft" and step.score]
+            assert all("of the budget is left" in why for why in whys)
+        wrote[plenty] = kept_by_target
+    assert 0 < wrote[1.0] < wrote[0.0]

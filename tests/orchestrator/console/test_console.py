@@ -105,6 +105,14 @@ class Terminal:
     def heard(self) -> str:
         return b"".join(self._heard).decode("utf-8")
 
+    def waits_for(self, what: str, after: int = 0) -> bool:
+        """Whether a text is heard within some seconds, beyond what was heard before."""
+        for _ in range(400):
+            if what in words(self.heard[after:]):
+                return True
+            time.sleep(0.02)
+        return False
+
     def close(self) -> str:
         self.file.close()
         self._reader.join(5)
@@ -222,8 +230,7 @@ def test_a_step_is_seen_while_it_is_written(terminal: Terminal) -> None:
         log = Log(console.write)
         log.tell("reserve", "p1", role="draft", purpose="think")
         log.tell("token", "p1/step-0/draft", role="draft", text="Mia has ")
-        time.sleep(0.3)
-        assert "  1 │ draft   Mia has▌" in words(terminal.heard)
+        assert terminal.waits_for("  1 │ draft   Mia has▌")
         assert "draft writes" in words(terminal.heard)
 
 
@@ -258,10 +265,12 @@ def test_a_terminal_that_became_narrow_is_cleared_by_the_rows_that_it_wrapped_to
     with Console(terminal.file) as console:
         log = Log(console.write)
         log.tell("token", "p1/step-0/draft", role="draft", text="x")
-        time.sleep(0.3)
+        assert terminal.waits_for("x▌")
+        time.sleep(0.3)  # whatever was being drawn is drawn
         terminal.resize(40, 24)
         seen = len(terminal.heard)
         log.tell("token", "p1/step-0/draft", role="draft", text="y")
+        assert terminal.waits_for("xy▌", after=seen)
         time.sleep(0.3)
         # 99 cells of the step and 99 of the status are three rows each, the empty line between is one
         assert "\r\x1b[6A" in terminal.heard[seen:]
