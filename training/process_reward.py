@@ -37,7 +37,6 @@ from .sizes import shape
 from .tokenizer import Encoder
 
 STAGES = ("label", "train", "export", "evaluate")
-PLAN = Plan(kinds={}, own=0.6, operations=TILTED, shuffled=0.35)
 FRESH = "fresh"
 KEEP = 0.7  # the reward at which reward-guided decoding keeps a step
 HELD_OUT = 7_101  # the seed of the problems that are measured on
@@ -80,10 +79,18 @@ class Labelled(Curriculum):
     """Solutions with labels: of the pair's own steps where they are known, else of steps made by rule."""
 
     def draw(self, rng: Random, plan: Plan) -> Document:
-        """A right solution, and beside it what else could stand at its steps."""
+        """A right solution and beside it what else could stand at its steps; or an exercise without labels."""
+        if rng.random() >= plan.rated:
+            return super().draw(rng, plan)
         candidates = Writer(rng, plan, self.own_steps).candidates()
         solution = [candidates.style(line) for line in candidates.problem.steps]
         return labelled(self.encoder, candidates.problem.question, [*solution, CLOSE], beside(candidates))
+
+
+def plan(fraction: float) -> Plan:
+    """First above all to look values up by names, without which nothing can be checked; then to tell steps apart."""
+    kinds = {"looked_up": 6, "chased": 3} if fraction < 0.08 else {"looked_up": 3, "chased": 2, "drill": 10}
+    return Plan(kinds=kinds, rated=0.1 if fraction < 0.08 else 0.85, own=0.6, operations=TILTED, shuffled=0.35)
 
 
 def beside(candidates: Candidates) -> list[tuple[int, str, bool]]:
@@ -148,8 +155,10 @@ def train(settings: Settings) -> None:
     """Run to the end. Ctrl-C ends it after the current step: Raises KeyboardInterrupt once a checkpoint is written."""
     labels = load_labels(settings.labels)
     own = list(zip(practice(len(labels), settings.seed + 300), labels, strict=True))
-    trainer = Trainer(job(settings), Labelled(settings.encoder, own), lambda _: PLAN, settings.out / "training")
-    if settings.trunk != FRESH and trainer.step == 0:
+    fresh = settings.trunk == FRESH
+    plans = plan if fresh else lambda _: plan(1.0)  # one of the pair has learned the first part
+    trainer = Trainer(job(settings), Labelled(settings.encoder, own), plans, settings.out / "training")
+    if not fresh and trainer.step == 0:
         trainer.model.load_state_dict(learned(settings))
     if trainer.rank == 0:
         for kind in (signal.SIGINT, signal.SIGTERM):
@@ -226,6 +235,7 @@ EPILOG = (
     "  everything:            python -m headgate.training.process_reward\n"
     "  a run of two minutes:  python -m headgate.training.process_reward --out /tmp/small --problems 100 \\\n"
     "                             --tokens 300000 --measured 50 --eager\n"
+    "  from the target:       python -m headgate.training.process_reward --out /tmp/second --trunk target --layers 2\n"
     "  only measure again:    python -m headgate.training.process_reward --stage evaluate\n"
 )
 NUMBERS = {  # option: what it means, shown with its default in `Settings`

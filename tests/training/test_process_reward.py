@@ -21,7 +21,7 @@ from headgate.training.documents.document import Document
 from headgate.training.documents.labelled import LABELS, WEIGHT, labelled
 from headgate.training.formats import CLOSE
 from headgate.training.loop import initialised
-from headgate.training.process_reward import PLAN, Labelled, Settings, config, learned, main, parser, shown
+from headgate.training.process_reward import Labelled, Settings, config, learned, main, parser, plan, shown
 from headgate.training.publish import publish
 from headgate.training.rollout import OwnStep, Verdict, Written
 from headgate.training.scorer import chances, solutions
@@ -87,10 +87,18 @@ def test_words_of_right_steps_are_learned_and_those_of_the_question_are_not(enco
 
 
 def test_what_is_drawn_has_right_and_wrong_steps_and_repeats_by_its_seed(encoder: Encoder) -> None:
-    drawn = [Labelled(encoder).draw(Random(seed), PLAN) for seed in range(40)]
+    drawn = [Labelled(encoder).draw(Random(seed), plan(0.5)) for seed in range(40)]
     marks = [mark for document in drawn for at, mark in labels(encoder, document).items() if at >= document.trunk]
     assert 0.2 < sum(marks) / len(marks) < 0.8
-    assert drawn[3] == Labelled(encoder).draw(Random(3), PLAN)
+    assert drawn[3] == Labelled(encoder).draw(Random(3), plan(0.5))
+
+
+def test_look_ups_come_first_and_labels_after(encoder: Encoder) -> None:
+    def labelled_share(fraction: float) -> float:
+        drawn = (Labelled(encoder).draw(Random(seed), plan(fraction)) for seed in range(200))
+        return sum(WEIGHT in document.weights for document in drawn) / 200
+
+    assert labelled_share(0.0) < 0.3 < 0.7 < labelled_share(0.1)
 
 
 # -- the command ---------------------------------------------------------------------------------------------------
