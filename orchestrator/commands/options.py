@@ -74,6 +74,7 @@ Json = Annotated[bool, _option("--json", None, None, "The whole answer as JSON; 
 Events = Annotated[Path | None, _option("--events", None, "FILE", "Append every event as JSONL.")]
 Otel = Annotated[str, _option("--otel", None, "URL", "Send spans to this OpenTelemetry collector as they end.")]
 Quiet = Annotated[bool, _option("--quiet", "-q", None, "Only the answer.")]
+Watching = Annotated[bool, _option("--watch", None, None, "Walk through the run while it is at work.")]
 Compare = Annotated[
     str, _option("--compare", None, "MODEL", "Solve all again by this model alone, under the same limits.")
 ]

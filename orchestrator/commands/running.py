@@ -21,6 +21,7 @@ from . import tracing
 from .answers import Answers, exit_code
 from .records import EventLog, line, whole
 from .terminal import terminal
+from .watching import Watch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +30,7 @@ class Settings:
 
     redact: no text of prompts and answers in `events`; a folder that leaves it out decides for itself.
     workers, executor: who solves; None as the recipe says. otel: the collector that gets each span as it ends.
+    watch: the viewer has the terminal while the run is at work.
     """
 
     seed: int = 0
@@ -41,6 +43,7 @@ class Settings:
     workers: int | None = None
     executor: Literal["local", "ray"] | None = None
     otel: str = ""
+    watch: bool = False
 
 
 def one(recipe: Recipe, problem: Problem, settings: Settings, folder: RunFolder | None = None) -> int:
@@ -97,7 +100,7 @@ def ended(folder: RunFolder) -> int:
 
 
 async def _one(recipe: Recipe, problem: Problem, settings: Settings, folder: RunFolder | None) -> Solved:
-    console = Console(quiet=settings.quiet, limits=recipe.budget.each)
+    console = Console(quiet=settings.quiet or settings.watch, limits=recipe.budget.each)
     async with AsyncExitStack() as stack:
         agent = await _open(stack, recipe, settings, console, folder)
         solved = await agent.solved(problem)
@@ -115,7 +118,7 @@ async def _batch(
     settings: Settings,
     told: Callable[[Solved], None],
 ) -> None:
-    console = Console(quiet=settings.quiet, total=len(problems), limits=recipe.budget.total)
+    console = Console(quiet=settings.quiet or settings.watch, total=len(problems), limits=recipe.budget.total)
     async with AsyncExitStack() as stack:
         agent = await _open(stack, recipe, settings, console, folder)
         stack.enter_context(answers)
@@ -137,6 +140,8 @@ async def _open(
     for kept in log:
         stack.callback(kept.close)
     stack.enter_context(console)
+    if settings.watch and folder:
+        stack.enter_context(Watch(folder))
     for event in folder.before() if folder and not settings.quiet else ():
         console.write(event)
     sinks: list[Sink] = [console, *log]

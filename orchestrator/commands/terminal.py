@@ -1,5 +1,6 @@
 """Where a command's tables go, and how it says that it was interrupted."""
 
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -20,6 +21,11 @@ def terminal(*, stderr: bool = False) -> "Console":
 
     file = sys.stderr if stderr else sys.stdout
     return Console(file=file, width=None if file.isatty() else _WIDTH)
+
+
+def on_a_terminal() -> bool:
+    """Whether somebody sits there who can press keys."""
+    return sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "") not in ("dumb", "")
 
 
 def complain(what: str) -> None:

@@ -2,10 +2,10 @@
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ...budget.errors import meant
 from ...budget.events import Event
@@ -16,6 +16,8 @@ from ..run_folder import RunFolder
 
 if TYPE_CHECKING:
     from ..otel import OtelSink
+
+Item = TypeVar("Item")
 
 
 def show(path: Path, *, problem: str = "", going: bool = False, json: bool = False) -> None:
@@ -31,6 +33,21 @@ def show(path: Path, *, problem: str = "", going: bool = False, json: bool = Fal
         _lines(events)
     else:
         _told(folder, events if going else by_problem(events), one=bool(problem), going=going)
+
+
+def one(given: Sequence[Item]) -> Item:
+    """The only one. Raises: RecipeError where there are more."""
+    if len(given) > 1:
+        hint = "leave one out, or do it on a terminal"
+        raise RecipeError(f"`{given[0]}` and `{given[1]}` can only be compared in the viewer", hint=hint)
+    return given[0]
+
+
+def page(path: Path, to: Path, *, problem: str = "") -> None:
+    """A run, or one problem of it, as one file for a browser. Raises: RecipeError, JournalError, OSError."""
+    from ..html import write
+
+    write(path, to, problem=problem)
 
 
 def send(path: Path, endpoint: str, *, content: bool = False) -> int:
