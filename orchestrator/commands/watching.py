@@ -23,7 +23,7 @@ class Watch:
 
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
-        self._over = threading.Event()
+        self._over, self._failed = threading.Event(), False
         self._viewer: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._look, name="headgate-watch", daemon=True)
 
@@ -34,15 +34,18 @@ class Watch:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._failed = error is not None
         self._over.set()
-        if error is not None and self._viewer:
+        if self._failed and self._viewer:
             self._end(self._viewer)
         self._thread.join()
 
     def _look(self) -> None:
         while not self.folder.began:
-            if self._over.wait(_POLL_S):
+            if self._over.wait(_POLL_S) and not self.folder.began:
                 return
+        if self._failed:
+            return
         command = [sys.executable, "-m", __name__.partition(".")[0], "trace", str(self.folder.path), "--follow"]
         self._viewer = subprocess.Popen(command)
         left = self._viewer.wait()

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from itertools import zip_longest
 from typing import Literal
 
 from .parts import Scope, Step
@@ -74,15 +75,27 @@ def _paired(left: Scope, right: Scope | None) -> Pair:
 
 
 def _steps(left: Sequence[Step], right: Sequence[Step]) -> list[Pair]:
-    """Steps that say the same and stand alike face each other; what lies between them is paired in order."""
+    """Steps that say the same and stand alike face each other; what lies between them is paired by its place."""
     ours, theirs = [_said(step) for step in left], [_said(step) for step in right]
     pairs: list[Pair] = []
     for kind, a, b, c, d in SequenceMatcher(None, ours, theirs, autojunk=False).get_opcodes():
-        for i in range(max(b - a, d - c)):
-            one = left[a + i] if a + i < b else None
-            other = right[c + i] if c + i < d else None
+        if kind == "equal":
+            pairs += [
+                Pair(kind="same", left=one, right=other) for one, other in zip(left[a:b], right[c:d], strict=True)
+            ]
+        else:
+            pairs += _unlike(left[a:b], right[c:d])
+    return pairs
+
+
+def _unlike(left: Sequence[Step], right: Sequence[Step]) -> list[Pair]:
+    """Steps of the same index face each other, first with first; a rejected draft and its rewrite share one."""
+    pairs: list[Pair] = []
+    for index in sorted({step.index for step in (*left, *right)}):
+        ours, theirs = ([step for step in side if step.index == index] for side in (left, right))
+        for one, other in zip_longest(ours, theirs):
             alone: Same = "right" if one is None else "left" if other is None else "changed"
-            pairs.append(Pair(kind="same" if kind == "equal" else alone, left=one, right=other))
+            pairs.append(Pair(kind=alone, left=one, right=other))
     return pairs
 
 

@@ -86,8 +86,7 @@ class Viewer(App[None]):
         self.text, self.detail = Page(id="text"), Page(id="detail")
         self.head, self.keys = Band(id="head"), Band(id="keys")
         self.trail: list[str] = []
-        self.zoomed = False
-        self._again = 0.0
+        self.zoomed, self._again = False, 0.0
 
     # -- what there is ----------------------------------------------------------------------------------------
 
