@@ -6,6 +6,7 @@ HeadgateError
     ├── TimedOut          yes; its outcome is unknown, so the attempt is charged in full
     ├── Unreachable       yes; nothing was sent
     ├── EngineFailed      yes, once the engine is rebuilt
+    ├── Unread            yes, at once; what it took is known
     ├── ContextTooLong    no; with the figures
     ├── Refused           no; the server will not answer this request
     └── NotAModel         no; what was named holds no model this backend can load
@@ -18,10 +19,14 @@ from ..budget.errors import HeadgateError
 
 
 class BackendError(HeadgateError):
-    """An engine or server failed. `charged`: whether the attempt's outcome is unknown and must be paid in full."""
+    """An engine or server failed.
+
+    charged: whether the attempt's outcome is unknown and must be paid in full. usage: what it took, if that is known.
+    """
 
     retryable = False
     charged = True
+    usage: Cost | None = None
 
     def __init__(self, what: str, *, hint: str = "") -> None:
         self.hint = hint
@@ -54,6 +59,19 @@ class EngineFailed(BackendError):
     """The engine died under the call."""
 
     retryable = True
+
+
+class Unread(BackendError):
+    """The engine took from its cache what it was to read aloud; the next attempt reads it afresh, as a call of its own.
+
+    Two readings in one call could pass the cap that one was reserved under.
+    """
+
+    retryable = True
+
+    def __init__(self, what: str, *, usage: Cost) -> None:
+        self.usage = usage
+        super().__init__(what)
 
 
 class ContextTooLong(BackendError):

@@ -34,7 +34,7 @@ from .base import (
     Sampling,
     Token,
 )
-from .errors import BackendError, Cancelled, ContextTooLong, RateLimited, Refused, rewardless
+from .errors import BackendError, Cancelled, ContextTooLong, RateLimited, Refused, Unread, rewardless
 
 Result = TypeVar("Result")
 
@@ -234,11 +234,17 @@ class Model:
                 raise
             raise BudgetExceeded(self.ledger.path, "seconds", 0, 0) from error
         except BackendError as error:
-            hold.settle(None if error.charged else Cost(calls=1), error=str(error))
+            hold.settle(self._known(error), error=str(error))
             raise
         except BaseException:
             hold.settle(None)
             raise
+
+    def _known(self, error: BackendError) -> Cost | None:
+        """What a failed attempt took; None where nobody knows."""
+        if error.usage is not None:
+            return self._priced(error.usage)
+        return None if error.charged else Cost(calls=1)
 
     async def _cancellable(self, hold: Hold, call: Callable[[Hold], Awaitable[Result]]) -> Result:
         try:
@@ -261,6 +267,8 @@ class Model:
         error = state.outcome.exception() if state.outcome else None
         if isinstance(error, RateLimited) and error.retry_after_s is not None:
             return error.retry_after_s
+        if isinstance(error, Unread):
+            return 0.0
         jitter = derive(self.seed, f"{self.path}/{state.attempt_number}") % 1000 / 1000
         return float(self.backoff_s * 2 ** (state.attempt_number - 1) * (0.5 + jitter))
 

@@ -159,10 +159,10 @@ def run(settings: Settings, stages: tuple[str, ...]) -> None:
 
 EPILOG = (
     "stages, in order:\n"
-    "  tokenizer  512 tokens learned from generated problems                       seconds\n"
-    "  draft      0.27 M parameters, from scratch                                  minutes\n"
+    "  tokenizer  768 rows, learned from generated documents                       seconds\n"
+    "  draft      0.30 M parameters, from scratch                                  minutes\n"
     "  steps      the draft's own steps on training problems, labelled             minutes\n"
-    "  target     2.76 M parameters, from scratch; learns to rate the draft's steps  over an hour\n"
+    "  target     2.80 M parameters, from scratch; learns to rate the draft's steps  over an hour\n"
     "  export     both in Hugging Face form, fp32                                  seconds\n"
     "  evaluate   accuracy, step errors and ratings on held-out problems           minutes\n\n"
     "examples:\n"

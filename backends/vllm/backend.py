@@ -26,7 +26,7 @@ from ..base import (
 )
 from ..checkpoint import Checkpoint
 from ..dialect import Dialect
-from ..errors import Cancelled, ContextTooLong, NotAModel, Refused, rewardless
+from ..errors import Cancelled, ContextTooLong, NotAModel, Refused, Unread, rewardless
 from ..follower import Follower
 from ..reward import Solutions, ends, form_of, reward
 from ..writing import Writing
@@ -133,14 +133,12 @@ class VllmBackend:
         closing = self._tokens.encode(self.dialect.think_end) if continuation.stop == "think_end" else ()
         following = (*self._tokens.piece(continuation), *closing)
         ids = self._prompt(context.then(continuation.part), len(following) + 1)
-        job = Score(ids, following, afresh=self._held.reach((*ids, *following)) >= len(ids))
+        whole = (*ids, *following)
+        job = Score(ids, following, afresh=self._held.reach(whole) >= len(ids))
         await self._finish([job])
-        usage = job.usage
-        if job.logprobs is None:  # the cache held more than it was known to hold
-            job = Score(ids, following, afresh=True)
-            await self._finish([job])
-            usage += job.usage
-        return Likelihood(logprobs=tuple(job.logprobs or ()), usage=usage)
+        if job.logprobs is None:
+            raise self._surprise(whole, job.usage)
+        return Likelihood(logprobs=tuple(job.logprobs), usage=job.usage)
 
     async def embed(self, texts: Sequence[str]) -> Embeddings:
         """A vector of unit length for each text. Raises: ContextTooLong, Refused, Cancelled, EngineFailed."""
@@ -164,14 +162,11 @@ class VllmBackend:
         job = Reward(ids, unknown, afresh=self._held.reach(ids) > unknown[0])
         self._held.add(ids)  # already now: the same solution may be asked for again meanwhile, and find it read
         await self._finish([job])
-        usage = job.usage
-        if job.outputs is None:  # the cache held more than it was known to hold
-            job = Reward(ids, unknown, afresh=True)
-            await self._finish([job])
-            usage += job.usage
-        values = (*known, *map(reward, job.outputs or ()))
+        if job.outputs is None:
+            raise self._surprise(ids, job.usage)
+        values = (*known, *map(reward, job.outputs))
         self._solutions.remember(parts, values)
-        return Rewards(values=values, usage=usage)
+        return Rewards(values=values, usage=job.usage)
 
     def judge(self, context: Context) -> Context:
         """The context with the request to rate its last step, in this model's dialect."""
@@ -191,6 +186,11 @@ class VllmBackend:
     async def close(self) -> None:
         """Free what it holds; calls in flight are cancelled."""
         await asyncio.to_thread(self._engine.close)
+
+    def _surprise(self, ids: Sequence[int], usage: Cost) -> Unread:
+        """The cache held more than it was known to hold; now it is known."""
+        self._held.add(ids)
+        return Unread("the cache held what was to be read", usage=usage)
 
     def _agree(self, sampling: Sampling) -> None:
         for operation in sampling.needs:

@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from headgate.backends.errors import (
     Refused,
     TimedOut,
     Unreachable,
+    Unread,
 )
 from headgate.backends.model import Model, derive
 from headgate.backends.scripted import Scripted, Table
@@ -309,3 +311,35 @@ async def test_nothing_streams_when_nobody_listens() -> None:
     draft, seen = model(Scripted(COIN))
     await draft.generate(ASK, Sampling(max_tokens=5), at="step-0")
     assert seen.of("token") == []
+
+
+class Surprised(Scripted):
+    """Finds in its cache what it is to score, the first time."""
+
+    asked = 0
+
+    async def score(self, context: Context, continuation: Piece) -> Any:
+        self.asked += 1
+        if self.asked == 1:
+            raise Unread("the cache held it", usage=Cost(input=1, cached_input=6, output=1, calls=1))
+        return await super().score(context, continuation)
+
+
+async def test_a_reading_that_the_cache_prevented_is_billed_and_asked_again_under_a_hold_of_its_own() -> None:
+    step = Piece(role="assistant", text=" heads tails", part="think")
+    draft, seen = model(Surprised(COIN))
+    draft = replace(draft, backoff_s=60.0)
+    scored = await asyncio.wait_for(draft.score(ASK, step), 5)  # at once, whatever the patience
+    assert [event.cost for event in seen.of("settle")] == [
+        Cost(input=1, cached_input=6, output=1, calls=1),
+        scored.usage,
+    ]
+    assert len(seen.of("reserve")) == 2
+    enough = draft.backend.count(ASK.append(step))
+    for cap in (enough, enough + 1, enough + 2):
+        draft, _ = model(Surprised(COIN), Limits(tokens=cap))
+        try:
+            await draft.score(ASK, step)
+        except BudgetExceeded:
+            assert cap < enough + 2
+        assert draft.ledger.spent.tokens <= cap
