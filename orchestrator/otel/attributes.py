@@ -14,9 +14,9 @@ from .semconv import Semconv
 
 # what is told of an event at a moment of a span, and what of it only with content
 _TOLD: Final[Mapping[str, tuple[str, ...]]] = {
-    "step": ("index", "author", "kept", "stop", "tokens", "score"),
+    "step": ("index", "author", "kept", "stop", "tokens", "score", "signal"),
     "retry": ("role", "error", "attempt", "wait_s"),
-    "wait": ("asked",),
+    "wait": ("unit", "asked", "left", "scope"),
     "refuse": ("role", "purpose", "unit", "asked", "left"),
     "overrun": ("unit", "asked", "left"),
     "rebook": ("role", "was", "now"),
