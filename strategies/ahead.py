@@ -54,7 +54,11 @@ class Ahead:
             return
         self._task = None
         task.cancel()
-        await asyncio.wait([task])
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            await asyncio.wait([task])  # it is about to end, and nobody else would wait for it
+            raise
         if not task.cancelled() and not _refused(task):
             self._chain.waste(task.result())
 

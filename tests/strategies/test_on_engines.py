@@ -22,6 +22,14 @@ HANDING: list[tuple[str, dict[str, Any], list[float]]] = [
     ("glimp_router", {"tau": 0.01, "entropy": "top20"}, [0.01]),
     ("foreal", {"n": 3}, []),
     ("entropy_switching", {"tau": 0.02, "tau_down": 0.005, "window": 1, "min_dwell": 2}, [0.02, 0.005]),
+    ("spec_reason", {"threshold": 7.0}, []),
+    ("spec_reason", {"threshold": 7.0, "overlap": True}, []),
+    ("likelihood_gate", {"threshold": -2.5}, []),
+    ("trig_reason", {"first_n": 1, "rho": 0.85}, []),
+    ("hybrid_routing", {"sure": 0.003, "lost": 0.3}, [0.003, 0.3]),
+    ("speculative_thinking", {"always": True, "takeover_tokens": 4}, []),
+    ("lookahead_reasoning", {"gamma": 3, "same": "text"}, []),
+    ("random_routing", {"share": 0.3}, []),
 ]
 CLOSE = 1e-4  # of log-probabilities and entropies: two engines in fp32, each with an order of sums of its own
 
