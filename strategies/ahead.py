@@ -6,13 +6,15 @@ where it belongs. A step's seed follows from its place, so that a chain says the
 
 import asyncio
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from ..backends.errors import BackendError
 from ..backends.model import Model
 from ..budget.errors import BudgetExceeded
 from ..verifiers.base import Step
 from .chain import Chain
+
+Result = TypeVar("Result")
 
 
 class Ahead:
@@ -59,12 +61,14 @@ class Ahead:
         except asyncio.CancelledError:
             await asyncio.wait([task])  # it is about to end, and nobody else would wait for it
             raise
-        if not task.cancelled() and not _refused(task):
-            self._chain.waste(task.result())
+        if (step := unneeded(task)) is not None:
+            self._chain.waste(step)
 
 
-def _refused(task: asyncio.Task[Step]) -> bool:
-    """Whether a step came to nothing, which does not matter any more. Raises: what is no such error."""
-    if (error := task.exception()) is not None and not isinstance(error, BudgetExceeded | BackendError):
+def unneeded(call: asyncio.Task[Result]) -> Result | None:
+    """What came of a call that nobody needs; None of one that came to nothing. Raises: what is no such error."""
+    if call.cancelled():
+        return None
+    if (error := call.exception()) is not None and not isinstance(error, BudgetExceeded | BackendError):
         raise error
-    return error is not None
+    return None if error else call.result()

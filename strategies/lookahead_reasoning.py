@@ -14,11 +14,10 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Final, Literal, Self
 
-from ..backends.errors import BackendError
 from ..backends.model import Model
-from ..budget.errors import BudgetExceeded
 from ..verifiers.base import Problem, Score, Step
 from ..verifiers.equivalence import SameByEmbedding, SameByJudge, SameText
+from .ahead import unneeded
 from .base import Answer, Run
 from .chain import Chain, Count, Pace, Temperature, Tokens, TopP
 
@@ -197,15 +196,6 @@ class Lookahead:
             await asyncio.wait(calls)
         places, self._places = self._places, []
         for index, place in enumerate(places, start=ahead):
-            _done(place.score)
-            for step in filter(None, map(_done, (place.draft, place.own))):
+            unneeded(place.score)
+            for step in filter(None, map(unneeded, (place.draft, place.own))):
                 self._chain.waste(step, ahead=index)
-
-
-def _done(call: "asyncio.Task[Any]") -> Any:
-    """What came of a call that nobody needs; None of one that came to nothing. Raises: what is no such error."""
-    if call.cancelled():
-        return None
-    if (error := call.exception()) is not None and not isinstance(error, BudgetExceeded | BackendError):
-        raise error
-    return None if error else call.result()
