@@ -5,31 +5,25 @@ its latest checkpoint. So the same command, given again, finishes what a kill, a
 """
 
 import argparse
-import os
-import signal
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-
-import torch.distributed as dist
 
 from ..backends.local.qwen3 import Qwen3
 from . import sizes
 from .checks import Check
+from .command import Stages, add_options, add_stages, asked, finish, in_order, to_the_end, with_large_blocks
 from .curriculum import Curriculum, Plan, draft_plan, plain_texts, target_plan
-from .documents.rating import Own
 from .loop import Job, Trainer
-from .processes import together
-from .progress import Progress
+from .processes import shared_out
 from .publish import finished, publish
 from .rollout import label, load_labels, practice, save_labels
 from .sizes import Role
 from .tokenizer import Encoder, export, learn
 
+MODULE = "headgate.training.pretrain"
 STAGES = ("tokenizer", "draft", "steps", "target", "export", "evaluate")
-# Large blocks are kept for the next layer instead of being handed back to the system: on Linux this saves a third.
-MALLOC = "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_threshold=8589934592"
 
 
 PLANS: dict[Role, Callable[[float], Plan]] = {"draft": draft_plan, "target": target_plan}
@@ -95,15 +89,8 @@ def train_target(settings: Settings) -> None:
 def train(settings: Settings, role: Role, curriculum: Curriculum, draft: Qwen3 | None) -> None:
     """Run to the end. Ctrl-C ends it after the current step: Raises KeyboardInterrupt once a checkpoint is written."""
     trainer = Trainer(job(settings, role), curriculum, PLANS[role], settings.out / role)
-    if trainer.rank == 0:
-        for kind in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(kind, lambda *_: setattr(trainer, "interrupted", True))
     ship = publisher(settings, role)
-    check = Check(Encoder(settings.tokenizer), draft, settings.check_every, ship)
-    with Progress(role, trainer.job.tokens, quiet=trainer.rank > 0) as progress:
-        ended = trainer.run(progress, check)
-    if not ended:
-        raise KeyboardInterrupt
+    to_the_end(trainer, role, Check(Encoder(settings.tokenizer), draft, settings.check_every, ship))
     if trainer.rank == 0:
         ship(trainer.snapshot())
 
@@ -115,16 +102,11 @@ def publisher(settings: Settings, role: Role) -> Callable[[Qwen3], None]:
 
 def write_steps(settings: Settings) -> None:
     """The draft's own steps on training problems, shared out over the processes."""
-    rank, world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
-    asked = practice(settings.own_problems, settings.seed + 100)
-    share = asked[rank::world]
-    own = label(finished(settings.out, "draft"), Encoder(settings.tokenizer), share, settings.seed + rank)
-    parts: list[list[Own]] = [own]
-    if world > 1:
-        parts = [[] for _ in range(world)]
-        dist.all_gather_object(parts, own)
-    if rank == 0:
-        save_labels([parts[i % world][i // world] for i in range(len(asked))], settings.labels)
+    draft, encoder = finished(settings.out, "draft"), Encoder(settings.tokenizer)
+    practised = practice(settings.own_problems, settings.seed + 100)
+    labels = shared_out(practised, lambda share, rank: label(draft, encoder, share, settings.seed + rank))
+    if labels is not None:
+        save_labels(labels, settings.labels)
 
 
 def export_both(settings: Settings) -> None:
@@ -140,9 +122,9 @@ def evaluate_both(settings: Settings) -> None:
 
 
 def run(settings: Settings, stages: tuple[str, ...]) -> None:
-    """The stages in their order, each with as many processes as it can use."""
+    """The stages in their order; the draft's steps are written once."""
     settings.out.mkdir(parents=True, exist_ok=True)
-    work: dict[str, tuple[Callable[[Settings], None], int]] = {
+    work: Stages = {
         "tokenizer": (make_tokenizer, 1),
         "draft": (train_draft, settings.processes),
         "steps": (write_steps, settings.processes),
@@ -150,11 +132,7 @@ def run(settings: Settings, stages: tuple[str, ...]) -> None:
         "export": (export_both, 1),
         "evaluate": (evaluate_both, 1),
     }
-    for stage in stages:
-        if stage == "steps" and settings.labels.exists():
-            continue
-        function, world = work[stage]
-        together(function, world, settings)
+    in_order(work, stages, ["steps"] if settings.labels.exists() else [], settings)
 
 
 EPILOG = (
@@ -173,17 +151,6 @@ EPILOG = (
 )
 
 
-def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m headgate.training.pretrain",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog=EPILOG,
-    )
-    add_options(parser)
-    return parser
-
-
 NUMBERS = {  # option: what it means, shown with its default in `Settings`
     "processes": "one thread each; a run resumes with the number it began with",
     "seed": "the same seed and processes give the same weights",
@@ -195,41 +162,26 @@ NUMBERS = {  # option: what it means, shown with its default in `Settings`
 }
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+def parser() -> argparse.ArgumentParser:
     """Defaults are those of `Settings`."""
+    made = argparse.ArgumentParser(
+        prog=f"python -m {MODULE}",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=EPILOG,
+    )
     defaults = Settings(out=Path(__file__).parent / "runs" / "embedded")
-    add = parser.add_argument
-    add("--stage", choices=STAGES, action="append", help="only this stage; may be given again (default: all)")
-    add("--out", type=Path, default=defaults.out, help="products and checkpoints (default: training/runs/embedded)")
-    add("--publish", type=Path, help="where the finished models go (default: OUT/embedded)")
-    for name, meaning in NUMBERS.items():
-        value = getattr(defaults, name)
-        option = f"--{name.replace('_', '-')}"
-        add(option, type=type(value), default=value, help=f"{meaning} (default: %(default)s)")
-    add("--eager", action="store_true", help="do not compile: slower, but starts at once")
+    add_stages(made, STAGES, defaults.out, "training/runs/embedded")
+    made.add_argument("--publish", type=Path, help="where the finished models go (default: OUT/embedded)")
+    add_options(made, NUMBERS, defaults)
+    return made
 
 
 def main(argv: list[str] | None = None) -> int:
-    given = parser().parse_args(argv)
-    values = {name: value for name, value in vars(given).items() if name not in ("stage", "eager")}
-    settings = replace(Settings(out=given.out), **values, compiled=not given.eager)
-    stages = tuple(stage for stage in STAGES if not given.stage or stage in given.stage)
-    try:
-        run(settings, stages)
-    except KeyboardInterrupt:
-        print("\nStopped; everything up to here is saved. The same command goes on from here:", file=sys.stderr)
-        print("  python -m headgate.training.pretrain " + " ".join(argv or sys.argv[1:]), file=sys.stderr)
-        return 130
-    return 0
-
-
-def with_large_blocks(module: str) -> None:
-    """Start again with the allocator's settings in place: they are read before the program's first line."""
-    if sys.platform == "linux" and "GLIBC_TUNABLES" not in os.environ:
-        again = [sys.executable, "-m", module, *sys.argv[1:]]
-        os.execve(sys.executable, again, {**os.environ, "GLIBC_TUNABLES": MALLOC})
+    values, stages = asked(parser().parse_args(argv), STAGES)
+    return finish(MODULE, argv, lambda: run(Settings(**values), stages))
 
 
 if __name__ == "__main__":
-    with_large_blocks("headgate.training.pretrain")
+    with_large_blocks(MODULE)
     sys.exit(main())

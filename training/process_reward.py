@@ -8,7 +8,6 @@ from its checkpoint, as in `pretrain`.
 
 import argparse
 import json
-import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,11 +15,11 @@ from pathlib import Path
 from random import Random
 
 import torch
-import torch.distributed as dist
 
 from ..backends.checkpoint import Checkpoint
 from ..backends.local.qwen3 import Qwen3, Qwen3Config
 from ..tasks.word_problems import WordProblem, problems
+from .command import Stages, add_options, add_stages, asked, finish, in_order, to_the_end, with_large_blocks
 from .curriculum import TILTED, Curriculum, Plan, Writer
 from .documents.document import Document
 from .documents.labelled import closed, labelled, opening
@@ -28,14 +27,13 @@ from .documents.rating import UNNEEDED, Candidates, Own
 from .figures import Figures, area, counted
 from .formats import CLOSE
 from .loop import Job, Trainer
-from .pretrain import with_large_blocks
-from .processes import together
-from .progress import Progress
+from .processes import shared_out
 from .rollout import OwnStep, label, load_labels, own_steps, practice, save_labels
 from .scorer import chances, publish, rows, with_head
 from .sizes import shape
 from .tokenizer import Encoder
 
+MODULE = "headgate.training.process_reward"
 STAGES = ("label", "train", "export", "evaluate")
 FRESH = "fresh"
 KEEP = 0.7  # the reward at which reward-guided decoding keeps a step
@@ -102,17 +100,15 @@ def beside(candidates: Candidates) -> list[tuple[int, str, bool]]:
 
 def write_labels(settings: Settings) -> None:
     """What draft and target write on training problems, held to the checker; shared out over the processes."""
-    rank, world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
-    asked = practice(settings.problems, settings.seed + 300)
-    share, encoder = asked[rank::world], settings.encoder
-    by_role = [label(settings.model(role), encoder, share, settings.seed + rank) for role in ("draft", "target")]
-    own = [both(*pair) for pair in zip(*by_role, strict=True)]
-    parts: list[list[Own]] = [own]
-    if world > 1:
-        parts = [[] for _ in range(world)]
-        dist.all_gather_object(parts, own)
-    if rank == 0:
-        save_labels([parts[i % world][i // world] for i in range(len(asked))], settings.labels)
+    pair, encoder = [settings.model(role) for role in ("draft", "target")], settings.encoder
+
+    def work(share: Sequence[WordProblem], rank: int) -> list[Own]:
+        by_role = [label(model, encoder, share, settings.seed + rank) for model in pair]
+        return [both(*found) for found in zip(*by_role, strict=True)]
+
+    labels = shared_out(practice(settings.problems, settings.seed + 300), work)
+    if labels is not None:
+        save_labels(labels, settings.labels)
 
 
 def both(left: Own, right: Own) -> Own:
@@ -160,12 +156,7 @@ def train(settings: Settings) -> None:
     trainer = Trainer(job(settings), Labelled(settings.encoder, own), plans, settings.out / "training")
     if not fresh and trainer.step == 0:
         trainer.model.load_state_dict(learned(settings))
-    if trainer.rank == 0:
-        for kind in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(kind, lambda *_: setattr(trainer, "interrupted", True))
-    with Progress("reward", settings.tokens, quiet=trainer.rank > 0) as progress:
-        if not trainer.run(progress, lambda _: None):
-            raise KeyboardInterrupt
+    to_the_end(trainer, "reward", lambda _: None)
 
 
 def export(settings: Settings) -> None:
@@ -210,19 +201,15 @@ def lines(problem: WordProblem) -> list[str]:
 
 
 def run(settings: Settings, stages: tuple[str, ...]) -> None:
-    """The stages in their order, each with as many processes as it can use."""
+    """The stages in their order; labels are written once."""
     settings.out.mkdir(parents=True, exist_ok=True)
-    work = {
+    work: Stages = {
         "label": (write_labels, settings.processes),
         "train": (train, settings.processes),
         "export": (export, 1),
         "evaluate": (evaluate, 1),
     }
-    for stage in stages:
-        if stage == "label" and settings.labels.exists():
-            continue
-        function, world = work[stage]
-        together(function, world, settings)
+    in_order(work, stages, ["label"] if settings.labels.exists() else [], settings)
 
 
 EPILOG = (
@@ -250,8 +237,9 @@ NUMBERS = {  # option: what it means, shown with its default in `Settings`
 
 
 def parser() -> argparse.ArgumentParser:
+    """Defaults are those of `Settings`."""
     made = argparse.ArgumentParser(
-        prog="python -m headgate.training.process_reward",
+        prog=f"python -m {MODULE}",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=EPILOG,
@@ -259,34 +247,20 @@ def parser() -> argparse.ArgumentParser:
     home = Path(__file__).parent
     defaults = Settings(out=home / "runs" / "reward", pair=home.parent / "backends" / "local" / "embedded")
     add = made.add_argument
-    add("--stage", choices=STAGES, action="append", help="only this stage; may be given again (default: all)")
-    add("--out", type=Path, default=defaults.out, help="products and checkpoints (default: training/runs/reward)")
+    add_stages(made, STAGES, defaults.out, "training/runs/reward")
     add("--pair", type=Path, default=defaults.pair, help="the folder of draft and target (default: the shipped pair)")
     begun = "what to begin with: a million parameters that have read nothing, or one of the pair (default: %(default)s)"
     add("--trunk", choices=(FRESH, "draft", "target"), default=defaults.trunk, help=begun)
     add("--publish", type=Path, help="where the finished scorer goes (default: OUT/reward)")
-    for name, meaning in NUMBERS.items():
-        value = getattr(defaults, name)
-        option = f"--{name.replace('_', '-')}"
-        add(option, type=type(value), default=value, help=f"{meaning} (default: %(default)s)")
-    add("--eager", action="store_true", help="do not compile: slower, but starts at once")
+    add_options(made, NUMBERS, defaults)
     return made
 
 
 def main(argv: list[str] | None = None) -> int:
-    given = parser().parse_args(argv)
-    values = {name: value for name, value in vars(given).items() if name not in ("stage", "eager")}
-    settings = Settings(**values, compiled=not given.eager)
-    stages = tuple(stage for stage in STAGES if not given.stage or stage in given.stage)
-    try:
-        run(settings, stages)
-    except KeyboardInterrupt:
-        print("\nStopped; everything up to here is saved. The same command goes on from here:", file=sys.stderr)
-        print("  python -m headgate.training.process_reward " + " ".join(argv or sys.argv[1:]), file=sys.stderr)
-        return 130
-    return 0
+    values, stages = asked(parser().parse_args(argv), STAGES)
+    return finish(MODULE, argv, lambda: run(Settings(**values), stages))
 
 
 if __name__ == "__main__":
-    with_large_blocks("headgate.training.process_reward")
+    with_large_blocks(MODULE)
     sys.exit(main())

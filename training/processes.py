@@ -3,15 +3,17 @@
 import multiprocessing
 import signal
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 
 Work = Callable[..., Any]
+Item = TypeVar("Item")
+Product = TypeVar("Product")
 
 
 def together(work: Work, world: int, *args: Any) -> Any:
@@ -33,6 +35,17 @@ def together(work: Work, world: int, *args: Any) -> Any:
         finally:
             for other in others:
                 other.join(timeout=60)
+
+
+def shared_out(items: Sequence[Item], work: Callable[[Sequence[Item], int], list[Product]]) -> list[Product] | None:
+    """What `work(items, rank)` makes of each process's share, in the items' order; None but in the first process."""
+    rank, world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+    own = work(items[rank::world], rank)
+    parts = [own]
+    if world > 1:
+        parts = [[] for _ in range(world)]
+        dist.all_gather_object(parts, own)
+    return [parts[i % world][i // world] for i in range(len(items))] if rank == 0 else None
 
 
 def _other(work: Work, rank: int, world: int, place: str, args: tuple[Any, ...]) -> None:

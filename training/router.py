@@ -9,7 +9,6 @@ is first turned round; the optimiser is that of the shipped pair. A training goe
 
 import json
 import math
-import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -20,13 +19,13 @@ import torch
 
 from ..backends.checkpoint import Checkpoint
 from ..backends.local.qwen3 import Qwen3, Qwen3Config
+from .command import to_the_end
 from .curriculum import Curriculum, Plan
 from .documents.advantages import candidates, document
 from .documents.document import Document
 from .figures import Figures, area
 from .loop import Job, Trainer, append
 from .processes import together
-from .progress import Progress
 from .scorer import Weights, chances, publish, rows, solutions, trunk, with_head
 from .statistics import bonett_wright, spearman
 from .traces import Trace, balanced, load
@@ -156,13 +155,7 @@ def train(settings: Settings) -> None:
     trainer = Trainer(job, Advantages(documents), lambda _: PLAN, settings.out / "training")
     if trainer.step == 0:
         trainer.model.load_state_dict(weights)
-    if trainer.rank == 0:
-        for kind in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(kind, lambda *_: setattr(trainer, "interrupted", True))
-    check = Selection(settings, Held.of(settings, traces), tokens / settings.checks)
-    with Progress("router", tokens, quiet=trainer.rank > 0) as progress:
-        if not trainer.run(progress, check):
-            raise KeyboardInterrupt
+    to_the_end(trainer, "router", Selection(settings, Held.of(settings, traces), tokens / settings.checks))
 
 
 def beginning(settings: Settings) -> tuple[Qwen3Config, Weights]:
