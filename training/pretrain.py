@@ -25,7 +25,6 @@ from .tokenizer import Encoder, export, learn
 MODULE = "headgate.training.pretrain"
 STAGES = ("tokenizer", "draft", "steps", "target", "export", "evaluate")
 
-
 PLANS: dict[Role, Callable[[float], Plan]] = {"draft": draft_plan, "target": target_plan}
 
 

@@ -42,7 +42,7 @@ def timed(recipe: Recipe, records: Sequence[Record]) -> Timed | None:
         recipe=recipe.name,
         pair=pair,
         expected_ms=STEP_MS[name](pair, knobs),
-        took_ms=1e3 * sum(_seconds(records, role, thinking=True) for role in ("draft", "target")) / stand,
+        took_ms=1e3 * _seconds(records, thinking=True) / stand,
         even=break_even(name, pair, knobs),
     )
 
@@ -50,12 +50,11 @@ def timed(recipe: Recipe, records: Sequence[Record]) -> Timed | None:
 def _pair(records: Sequence[Record], steps: Sequence[Rated], draft: Sequence[Rated], target: Sequence[Rated]) -> Pair:
     """The two models in milliseconds; a decision's are those of all that neither wrote."""
     decided = [step for step in steps if step.score is not None]
-    deciding = sum(_seconds(records, role) for role in ("draft", "target")) / max(len(decided), 1)
     kept = [step for step in steps if step.kept]
     return Pair(
         draft_ms=_token_ms(records, "draft", draft),
         target_ms=_token_ms(records, "target", target),
-        judge_ms=1e3 * deciding,
+        judge_ms=1e3 * _seconds(records) / max(len(decided), 1),
         tokens=sum(step.tokens for step in kept) / len(kept),
         accept=sum(step.author == "draft" for step in kept) / len(kept),
     )
@@ -66,7 +65,7 @@ def _token_ms(records: Sequence[Record], role: str, steps: Sequence[Rated]) -> f
     return 1e3 * seconds / max(sum(step.tokens for step in steps), 1)
 
 
-def _seconds(records: Iterable[Record], role: str, *, thinking: bool = False) -> float:
-    """What a model was busy with beside its answers: with deciding alone, or with all of the thinking."""
-    busy = (item for record in records for item in record.busy.get(role, {}).items())
+def _seconds(records: Iterable[Record], *, thinking: bool = False) -> float:
+    """What all models were busy with beside the answers: with deciding alone, or with all of the thinking."""
+    busy = (item for record in records for one in record.busy.values() for item in one.items())
     return sum(s for purpose, s in busy if purpose != "answer" and (thinking or purpose not in _WRITING))

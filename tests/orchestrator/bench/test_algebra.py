@@ -32,6 +32,14 @@ def test_a_pair_is_measured_from_what_its_models_were_busy_with_while_thinking()
     assert found.even == pytest.approx(16 / 40, abs=1e-3)
 
 
+def test_what_a_third_model_decides_with_is_counted() -> None:
+    busy = {**BUSY, "target": {"think": 0.040}, "reward": {"judge": 0.006}}
+    found = timed(SPEC, [replace(a_record(), chains=(CHAIN,), busy=busy)])
+    assert found is not None
+    assert found.pair.judge_ms == pytest.approx(3.0)
+    assert found.took_ms == pytest.approx((10 + 10 + 40 + 6) / 2)
+
+
 def test_recipes_of_one_model_or_without_a_shared_chain_have_no_algebra() -> None:
     alone = loads(MODELS + "nodes: {solve: {use: direct, roles: {model: target}}}\n")
     assert timed(alone, [replace(a_record(), chains=(CHAIN,), busy=BUSY)]) is None
