@@ -127,9 +127,9 @@ HEADER: Final = [
 NOTE: Final = (
     "Wall milliseconds with the answers, the median of the repeats and their least and greatest; beside it the median "
     "of the repeats' ratios to the target alone. D, V and T: a step by the draft, a decision, a step by the target, in "
-    "busy time. The algebra knows neither the answer, nor what one model reads of the other's text, nor that two models "
-    "share two cores; lookahead_reasoning's counts on a machine that can write several steps at once. The last column: "
-    "the same share and the same V / T with a draft that takes a tenth of the target's time."
+    "busy time. The algebra knows neither the answer, nor what one model reads of the other's text, nor that both "
+    "models share two cores; lookahead_reasoning's counts on a machine that can write several steps at once. The last "
+    "column: the same share and the same V / T with a draft that takes a tenth of the target's time."
 )
 
 
