@@ -3,13 +3,10 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
 
 from ...budget.events import Event
-from .ink import Palette, folded
+from .ink import VERBS, Palette, folded
 from .line import Line
-
-_VERBS: Final = {"think": "writes", "answer": "answers", "judge": "judges", "score": "scores", "probe": "looks ahead"}
 
 
 @dataclass(slots=True)
@@ -62,7 +59,7 @@ class Activity:
         """Who writes, judges, runs and waits, those alike counted together; empty where nobody does."""
         said = Line()
         for (role, purpose), n in sorted(Counter(self.calls.values()).items()):
-            _and(said).append(folded(role), palette[role]).append(f" {_VERBS.get(purpose, folded(purpose))}")
+            _and(said).append(folded(role), palette[role]).append(f" {VERBS.get(purpose, folded(purpose))}")
             said.append(_times(n, signs))
         for tool, n in sorted(Counter(self.tools.values()).items()):
             _and(said).append(folded(tool), palette[tool]).append(" runs" + _times(n, signs))

@@ -11,6 +11,15 @@ from ...budget.cost import NANO
 # all readable on black and on white; blue against orange is told apart in every kind of colour blindness
 _FIXED: Final = {"draft": "#3A8FD9", "target": "#DD7A12"}
 _OTHERS: Final = ("#1FA37A", "#B678C8", "#A89A00", "#D9659A")
+VERBS: Final = {  # what a model does in a call, by the call's purpose
+    "think": "writes",
+    "answer": "answers",
+    "judge": "judges",
+    "score": "scores",
+    "reward": "rewards",
+    "router": "routes",
+    "probe": "looks ahead",
+}
 MARKS: Final = {
     "thin": "│",
     "bar": "┃",

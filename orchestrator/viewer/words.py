@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import singledispatchmethod
 from typing import Final, cast
 
-from ..console.ink import ASCII_MARKS, MARKS, Palette, count, dollars, duration, folded
+from ..console.ink import ASCII_MARKS, MARKS, VERBS, Palette, count, dollars, duration, folded
 from ..console.line import Line
 from ..traces import Call, Item, Remark, Scope, Step, Tool, Wait
 
@@ -14,15 +14,6 @@ _SIGNS: Final = {"open": "▾", "shut": "▸", "leaf": " ", "wait": "◷", "tool
 _ASCII: Final = {"open": "-", "shut": "+", "leaf": " ", "wait": "~", "tool": "$", "call": "=", "skip": "o", "run": "*"}
 GOOD, BAD, DULL, WARM = "#1FA37A", "#D9659A", "dim", "#DD7A12"
 _STATUS: Final = {"answered": GOOD, "ended": GOOD, "running": "#3A8FD9", "exhausted": WARM, "failed": BAD}
-_VERBS: Final = {
-    "think": "writes",
-    "answer": "answers",
-    "judge": "judges",
-    "score": "scores",
-    "reward": "rewards",
-    "router": "routes",
-    "probe": "looks ahead",
-}
 
 
 @dataclass(slots=True)
@@ -83,7 +74,7 @@ class Words:
     @said.register
     def _(self, item: Call) -> Line:
         colour, out = self.palette[item.role], item.ended is None
-        verb = _VERBS.get(item.purpose, folded(item.purpose))
+        verb = VERBS.get(item.purpose, folded(item.purpose))
         line = Line(f"{self.signs['call']} ", DULL).append(folded(item.role), colour).append(f" {verb}", DULL)
         if out:
             return line.append(" ... it is out" if self.live else " ... its end was never told", WARM)
