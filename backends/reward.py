@@ -8,17 +8,19 @@ step closed by `<extra_0>`). What both share is a reward read at the token that 
 
 import math
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import lru_cache
 from itertools import accumulate
 from typing import Final
 
-from .base import Context, Piece
+from ..budget.cost import Cost
+from .base import Context, Piece, Rewards
 from .dialect import RewardForm
 from .errors import Refused
 from .tokens import Tokens
 
 Ids = tuple[int, ...]
+Reading = Callable[[list[int], list[int]], Awaitable[tuple[Sequence[Sequence[float]], Cost]]]
 _MATHS: Final = "Please reason step by step, and put your final answer within \\boxed{}."
 IN_A_CHAT: Final = RewardForm(
     opening=f"<|im_start|>system\n{_MATHS}<|im_end|>\n<|im_start|>user\n",
@@ -87,6 +89,17 @@ class Solutions:
             said[-1:] = [(*(said[-1] if said else ()), *end)]
         closing = self._tokens.frame(self.form.separator)[-1:]
         return [(*step, *closing) for step in said]
+
+    async def rewards(self, context: Context, read: Reading) -> Rewards:
+        """A reward for each step; `read` tells the head's outputs at those positions of a text that are not known."""
+        parts = self.parts(context)
+        known = self.known(parts[:-1])
+        if not (unknown := ends(parts)[len(known) :]):
+            return Rewards(values=(), usage=Cost())
+        outputs, usage = await read([token for part in parts for token in part], unknown)
+        values = (*known, *map(reward, outputs))
+        self.remember(parts, values)
+        return Rewards(values=values, usage=usage)
 
     def known(self, parts: Sequence[Ids]) -> list[float]:
         """The rewards of the first steps, as far as they are known."""

@@ -18,7 +18,7 @@ from ..checkpoint import Checkpoint, reading
 from ..dialect import Dialect
 from ..errors import Cancelled, ContextTooLong, NotAModel, Refused, rewardless
 from ..follower import Follower
-from ..reward import Solutions, ends, form_of, reward
+from ..reward import Solutions, form_of
 from ..writing import Writing
 from .decoder import Decoder, Lean
 from .engine import Engine
@@ -109,15 +109,13 @@ class LocalBackend:
         """A reward for each step. Raises: Refused, ContextTooLong, Cancelled, EngineFailed."""
         if self._solutions is None:
             raise rewardless(self.where)
-        parts = self._solutions.parts(context)
-        known = self._solutions.known(parts[:-1])
-        if not (unknown := ends(parts)[len(known) :]):
-            return Rewards(values=(), usage=Cost())
-        job = Reward(self._fitting([token for part in parts for token in part]), unknown)
+        return await self._solutions.rewards(context, self._read)
+
+    async def _read(self, ids: list[int], places: list[int]) -> tuple[Sequence[Sequence[float]], Cost]:
+        """What the head says at these places of a text, and what that cost."""
+        job = Reward(self._fitting(ids), places)
         await self._finish([job])
-        values = (*known, *map(reward, job.outputs))
-        self._solutions.remember(parts, values)
-        return Rewards(values=values, usage=job.usage)
+        return job.outputs, job.usage
 
     def judge(self, context: Context) -> Context:
         """The context with the request to rate its last step, in this model's dialect."""

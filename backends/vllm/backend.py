@@ -28,7 +28,7 @@ from ..checkpoint import Checkpoint
 from ..dialect import Dialect
 from ..errors import Cancelled, ContextTooLong, NotAModel, Refused, Unread, rewardless
 from ..follower import Follower
-from ..reward import Solutions, ends, form_of, reward
+from ..reward import Solutions, form_of
 from ..writing import Writing
 from .children import Children
 from .held import Held
@@ -154,19 +154,17 @@ class VllmBackend:
         """A reward for each step. Raises: Refused, ContextTooLong, Cancelled, EngineFailed."""
         if self._solutions is None:
             raise rewardless(self.where)
-        parts = self._solutions.parts(context)
-        known = self._solutions.known(parts[:-1])
-        if not (unknown := ends(parts)[len(known) :]):
-            return Rewards(values=(), usage=Cost())
-        ids = self._fitting([token for part in parts for token in part])
-        job = Reward(ids, unknown, afresh=self._held.reach(ids) > unknown[0])
+        return await self._solutions.rewards(context, self._read)
+
+    async def _read(self, text: list[int], places: list[int]) -> tuple[Sequence[Sequence[float]], Cost]:
+        """What the head says at these places of a text, and what that cost."""
+        ids = self._fitting(text)
+        job = Reward(ids, places, afresh=self._held.reach(ids) > places[0])
         self._held.add(ids)  # already now: the same solution may be asked for again meanwhile, and find it read
         await self._finish([job])
         if job.outputs is None:
             raise self._surprise(ids, job.usage)
-        values = (*known, *map(reward, job.outputs))
-        self._solutions.remember(parts, values)
-        return Rewards(values=values, usage=job.usage)
+        return job.outputs, job.usage
 
     def judge(self, context: Context) -> Context:
         """The context with the request to rate its last step, in this model's dialect."""
