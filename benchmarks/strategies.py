@@ -5,7 +5,8 @@
 Knobs are chosen on other problems than those of the table, each strategy's by two rules: "gain" is the value that is
 furthest above the line between draft alone and target alone at equal dollars, which whoever throws a coin for each
 problem reaches; "cheap" is the one at which the target generates least among those within half a point of the target
-alone, where there is one. Every setting's answers are kept in --out, and a setting that is already there is not run
+alone, where there is one. Of entropy routing the value at which the target generates nearest to a quarter of what it
+does alone is told as well. Every setting's answers are kept in --out, and a setting that is already there is not run
 again, so that an interrupted run goes on where it was.
 """
 
@@ -13,9 +14,10 @@ import argparse
 import asyncio
 import json
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from statistics import fmean
 from time import perf_counter
@@ -36,6 +38,7 @@ VOTES: Final = (("draft", 8), ("target", 4))
 SHARES: Final = (0.1, 0.25, 0.5, 0.75)
 CALIBRATION_SEED, TABLE_SEED = 41, 43
 RESAMPLES: Final = 1000
+QUARTER: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ class Rule:
     knobs: Knobs = field(default_factory=dict[str, object])
     models: Mapping[str, str] = field(default_factory=dict[str, str])
     name: str = ""
+    quarter: bool = False
 
     @property
     def label(self) -> str:
@@ -64,7 +68,7 @@ RULES: Final = (
     Rule("likelihood_gate", "threshold", (-6.0, -4.0, -2.5, -1.5, -0.7, -0.3)),
     Rule("rsd", "delta", (0.1, 0.3, 0.5, 0.7, 0.9, 0.97), models={"reward": "local:embedded/reward"}),
     Rule("arbitrage", "tau", (0.05, 0.1, 0.2, 0.35, 0.5, 0.7), models={"router": "local:embedded/router"}),
-    Rule("glimp_router", "tau", (0.01, 0.03, 0.1, 0.3, 0.6, 0.9)),
+    Rule("glimp_router", "tau", (0.01, 0.03, 0.1, 0.3, 0.6, 0.9), quarter=True),
     Rule("foreal", "n", (1, 2, 3, 5, 8)),
     Rule("entropy_switching", "tau", (0.02, 0.05, 0.1, 0.2, 0.4), {"window": 3, "min_dwell": 3}),
     Rule("speculative_thinking", "takeover_tokens", (1, 2, 4, 8), {"always": True, "top_k": 0}),
@@ -156,19 +160,21 @@ def row(solved: Sequence[Solved], seconds: float) -> Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Ends:
-    """The two models alone, on the same problems."""
+class Curve:
+    """Settings that cost more and more, on the same problems; between two neighbours a coin is thrown for each problem.
 
-    draft: Row
-    target: Row
+    of: what a row costs, a problem each.
+    """
+
+    rows: Sequence[Row]
+    of: Callable[[Row], Sequence[int]]
 
     def gain(self, row: Row, drawn: Sequence[int] | None = None) -> float:
-        """How far a setting's accuracy lies above that of a coin thrown for each problem, at equal dollars."""
+        """How far a setting's accuracy lies above the line at equal cost; a dearer one is held to the last point."""
         places = range(len(row.right)) if drawn is None else drawn
-        costs = [fmean(one.nanodollars[i] for i in places) for one in (self.draft, row, self.target)]
-        accuracies = [fmean(one.right[i] for i in places) for one in (self.draft, row, self.target)]
-        share = min(1.0, max(0.0, (costs[1] - costs[0]) / (costs[2] - costs[0])))
-        return accuracies[1] - (1 - share) * accuracies[0] - share * accuracies[2]
+        points = [(fmean(self.of(one)[i] for i in places), fmean(one.right[i] for i in places)) for one in self.rows]
+        cost, accuracy = fmean(self.of(row)[i] for i in places), fmean(row.right[i] for i in places)
+        return accuracy - between(points, cost)
 
     def interval(self, row: Row) -> tuple[float, float]:
         """95 % of the gain, problems drawn again."""
@@ -176,45 +182,74 @@ class Ends:
         gains = sorted(self.gain(row, rng.choices(range(n), k=n)) for _ in range(RESAMPLES))
         return gains[round(0.025 * RESAMPLES)], gains[round(0.975 * RESAMPLES) - 1]
 
+    def told(self, row: Row) -> str:
+        """The gain with its interval, in points."""
+        gain, (low, high) = self.gain(row), self.interval(row)
+        return f"{100 * gain:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
+
+
+def between(points: Iterable[tuple[float, float]], x: float) -> float:
+    """The broken line through the points at x, level beyond its ends."""
+    known = sorted(points)
+    for (x0, y0), (x1, y1) in pairwise(known):
+        if x0 <= x < x1:
+            return y0 + (y1 - y0) * (x - x0) / (x1 - x0)
+    return known[0][1] if x < known[0][0] else known[-1][1]
+
+
+@dataclass(frozen=True, slots=True)
+class Controls:
+    """What chance buys on the same problems: the two models alone, and steps given to the target by chance."""
+
+    draft: Row
+    target: Row
+    drawn: Sequence[Row] = ()
+
+    @classmethod
+    def of(cls, bench: Bench, shares: Sequence[float] = ()) -> "Controls":
+        return cls(bench.alone("draft"), bench.alone("target"), [bench.chance(share) for share in shares])
+
+    @property
+    def coin(self) -> Curve:
+        """One of the two for each problem, at equal dollars."""
+        return Curve([self.draft, self.target], lambda row: row.nanodollars)
+
+    @property
+    def chance(self) -> Curve:
+        """One of the two for each step, for as many tokens of the target."""
+        return Curve([self.draft, *self.drawn, self.target], lambda row: row.target)
+
     def share(self, row: Row) -> float:
         """All that the target generated, of what it generates alone."""
         return sum(row.target) / sum(self.target.target)
 
 
 def chosen(bench: Bench, rule: Rule) -> dict[float, str]:
-    """The values of a strategy's knob that the two rules choose, with the rules' names."""
-    ends = Ends(bench.alone("draft"), bench.alone("target"))
+    """The values of a strategy's knob that the rules choose, with the rules' names."""
+    alone = Controls.of(bench)
     rows = {value: bench.rule(rule, value) for value in rule.grid}
-    best = max(rows, key=lambda value: ends.gain(rows[value]))
-    found = {best: "gain"}
-    good = [value for value, row in rows.items() if row.accuracy >= ends.target.accuracy - 0.005]
+    good = [value for value, row in rows.items() if row.accuracy >= alone.target.accuracy - 0.005]
+    found: dict[float, list[str]] = {max(rows, key=lambda value: alone.coin.gain(rows[value])): ["gain"]}
     if good:
-        cheap = min(good, key=lambda value: sum(rows[value].target))
-        found[cheap] = "gain, cheap" if cheap == best else "cheap"
-    return found
+        found.setdefault(min(good, key=lambda value: sum(rows[value].target)), []).append("cheap")
+    if rule.quarter:
+        nearest = min(rows, key=lambda value: abs(alone.share(rows[value]) - QUARTER))
+        found.setdefault(nearest, []).append("quarter")
+    return {value: ", ".join(names) for value, names in found.items()}
 
 
-def match(bench: Bench, tokens: int) -> float:
-    """The share by chance at which the target generates as much, by bisection on the calibration problems."""
-    low, high = 0.0, 1.0
-    for _ in range(5):
-        middle = round((low + high) / 2, 3)
-        low, high = (low, middle) if sum(bench.chance(middle).target) > tokens else (middle, high)
-    return round((low + high) / 2, 3)
-
-
-def line(name: str, row: Row, ends: Ends) -> list[str]:
+def line(name: str, row: Row, controls: Controls) -> list[str]:
     n = len(row.right)
     low, high = wilson(sum(row.right), n)
-    difference, below, above = paired(row.right, ends.target.right)
-    over, under = (100 * value for value in ends.interval(row))
+    difference, below, above = paired(row.right, controls.target.right)
     answers = (row.tokens.get("draft answer", 0) + row.tokens.get("target answer", 0)) / n
     return [
         name,
         f"{row.accuracy:.3f} [{low:.3f}, {high:.3f}]",
         f"{100 * difference:+.1f} [{100 * below:+.1f}, {100 * above:+.1f}]",
-        f"{100 * ends.gain(row):+.1f} [{over:+.1f}, {under:+.1f}]",
-        f"{ends.share(row):.2f}",
+        controls.coin.told(row),
+        controls.chance.told(row),
+        f"{controls.share(row):.2f}",
         f"{row.dollars * 1e6:.0f}",
         *(f"{row.tokens.get(key, 0) / n:.1f}" for key in CLASSES),
         f"{answers:.1f}",
@@ -229,47 +264,35 @@ def sampled(bench: Bench, model: str, n: int) -> Row:
 
 def tabulate(calibration: Bench, test: Bench, rules: Sequence[Rule]) -> None:
     """Choose on one set, tell of the other."""
-    ends, told = Ends(test.alone("draft"), test.alone("target")), list[str]()
-    named = [("draft alone", ends.draft), ("target alone", ends.target)]
-    named += [(f"self_consistency n {n}, {model}", sampled(test, model, n)) for model, n in VOTES]
-    named += [(f"random_routing, share {share:g}", test.chance(share)) for share in SHARES]
+    controls = Controls.of(test, SHARES)
+    named = [("draft alone", controls.draft), ("target alone", controls.target)]
+    named += [(f"random_routing, share {s:g}", row) for s, row in zip(SHARES, controls.drawn, strict=True)]
     for rule in rules:
         for value, why in chosen(calibration, rule).items():
-            row = test.rule(rule, value)
-            named.append((f"{rule.label}, {rule.knob} {value:g} ({why})", row))
-            told.append(against_chance(calibration, test, rule, value))
-    lines = [line(name, row, ends) for name, row in named]
-    record("strategies", f"{len(ends.target.right)} held-out word problems, embedded pair", HEADER, lines, NOTE, *told)
-    picture(named, ends)
+            named.append((f"{rule.label}, {rule.knob} {value:g} ({why})", test.rule(rule, value)))
+    named += [(f"self_consistency n {n}, {model}", sampled(test, model, n)) for model, n in VOTES]
+    lines = [line(name, row, controls) for name, row in named]
+    record("strategies", f"{len(controls.target.right)} held-out word problems, embedded pair", HEADER, lines, NOTE)
+    picture(named, controls)
 
 
-def against_chance(calibration: Bench, test: Bench, rule: Rule, value: float) -> str:
-    """What a setting gains on steps given to the target by chance, for as many of its tokens."""
-    share = match(calibration, sum(calibration.rule(rule, value).target))
-    blind, row = test.chance(share), test.rule(rule, value)
-    gain, below, above = (100 * figure for figure in paired(row.right, blind.right))
-    ratio = sum(row.target) / max(sum(blind.target), 1)
-    told = f"{rule.label}, {rule.knob} {value:g}, against random_routing, share {share:g}: {gain:+.1f} points"
-    return f"{told} [{below:+.1f}, {above:+.1f}], at {ratio:.2f} of its target tokens."
-
-
-def picture(named: Sequence[tuple[str, Row]], ends: Ends) -> None:
+def picture(named: Sequence[tuple[str, Row]], controls: Controls) -> None:
     """Accuracy against dollars and the target's share, with the line of a coin for each problem; nothing far dearer."""
     from ..orchestrator.bench.plots.style import RC, figure, look, save
 
     matplotlib: Any = import_module("matplotlib")
-    named = [(name, row) for name, row in named if row.dollars <= 1.5 * ends.target.dollars]
+    named = [(name, row) for name, row in named if row.dollars <= 1.5 * controls.target.dollars]
     shapes = look([name for name, _ in named])
     with matplotlib.rc_context(dict(RC)):
         drawn = figure(9.6, 4.8 + 0.1 * len(named))
         left, right = drawn.subplots(1, 2, sharey=True)
-        for axis, of in ((left, lambda row: 1e6 * row.dollars), (right, ends.share)):
+        for axis, of in ((left, lambda row: 1e6 * row.dollars), (right, controls.share)):
             for name, row in named:
                 low, high = wilson(sum(row.right), len(row.right))
                 bar = [[100 * (row.accuracy - low)], [100 * (high - row.accuracy)]]
                 style = {**shapes[name], "linestyle": "", "capsize": 2, "markersize": 6}
                 axis.errorbar([of(row)], [100 * row.accuracy], yerr=bar, label=name, elinewidth=0.8, **style)
-            both = (ends.draft, ends.target)
+            both = (controls.draft, controls.target)
             axis.plot([of(one) for one in both], [100 * one.accuracy for one in both], ":", color="#333333")
         left.set_xlabel("millionths of a dollar a problem (dotted: a coin for each problem)")
         right.set_xlabel("target's tokens, of those that it needs alone")
@@ -283,7 +306,8 @@ HEADER: Final = [
     "strategy",
     "accuracy",
     "points to target",
-    "points above the coin",
+    "above a coin a problem",
+    "above a coin a step",
     "target share",
     "micro-$ a problem",
     "draft kept",
@@ -296,11 +320,12 @@ HEADER: Final = [
 ]
 NOTE: Final = (
     "Generated tokens are means a problem. Target share: all that the target generated (kept, wasted, judge, answers), "
-    "of what it generates alone. The coin: draft alone or target alone, thrown for each problem so that it costs as "
-    "many dollars. Dollars are nominal. Knobs were chosen on other problems, (gain): furthest above the coin; (cheap): "
-    "least target tokens within half a point of the target alone. Intervals are 95 %: Wilson's, normal for paired "
-    "differences, bootstrap for the gain. Greedy decoding, samples at temperature 0.7; wall seconds are of the whole "
-    "set, on a shared machine."
+    "of what it generates alone. Above a coin a problem: points above draft alone or target alone, thrown for each "
+    "problem so that it costs as many dollars; above a coin a step: points above random_routing, for as many tokens of "
+    "the target. Dollars are nominal. Knobs were chosen on other problems, (gain): furthest above the coin a problem; "
+    "(cheap): least target tokens within half a point of the target alone; (quarter): nearest to a quarter of its "
+    "tokens. Intervals are 95 %: Wilson's, normal for paired differences, bootstrap above a coin. Greedy decoding, "
+    "samples at temperature 0.7; wall seconds are of the whole set, on a shared machine."
 )
 
 
