@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from headgate.backends.base import Completion, Context, Sampling
-from headgate.backends.scripted import END, Scripted, Table, words
+from headgate.backends.scripted import END, Replies, Scripted, Table, words
+from headgate.backends.scripted_reward import ScriptedReward
 from headgate.budget.cost import Cost
 from headgate.strategies.base import Answer, Run
 
@@ -33,6 +34,21 @@ TARGET = {
 
 def tables() -> dict[str, Any]:
     return {"draft": Scripted(Table(DRAFT)), "target": Scripted(Table(TARGET))}
+
+
+def length(problem: str, steps: Sequence[str]) -> list[float]:
+    """Rewards that differ: by how long a step is."""
+    return [len(step) % 7 / 7 for step in steps]
+
+
+def scored(*readers: str, **others: Any) -> dict[str, Any]:
+    """The tables beside models that read each step and score it by its length."""
+    return {**tables(), **{role: ScriptedReward(critic=length) for role in readers}, **others}
+
+
+def saying(draft: Sequence[str], target: Sequence[str]) -> dict[str, Any]:
+    """A pair that says these texts, one a call."""
+    return {"draft": Scripted(Replies(draft)), "target": Scripted(Replies(target))}
 
 
 @dataclass

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from headgate.backends.scripted import END, Replies, Scripted, Table
+from headgate.backends.scripted import Scripted, Table
 from headgate.backends.scripted_reward import ScriptedReward, by_text
 from headgate.budget.cost import Cost
 from headgate.strategies.arbitrage import arbitrage, needs
@@ -11,45 +11,20 @@ from headgate.strategies.base import Answer, Run
 from headgate.strategies.direct import direct
 from headgate.verifiers.base import Problem
 
+from .pairs import DRAFT, kept, saying, scored, written
+
 NewRun = Callable[..., Run]
 PROBLEM = Problem(text="Tom has 17 apples. Mia has 5 more. How many have both?")
-DRAFT = {
-    "\n": {"a": 0.5, " b": 0.5},
-    "a": {" b": 0.6, "\n\n": 0.4},
-    " b": {"\n\n": 0.5, "a": 0.5},
-    "\n\n": {"a": 0.5, " b": 0.35, "</think>": 0.15},
-    "*": {END: 1.0},
-}
-TARGET = DRAFT | {"\n": {" c": 1.0}, " c": {"\n\n": 1.0}, "\n\n": {" c": 0.3, "a": 0.5, "</think>": 0.2}}
 SAMPLED: dict[str, Any] = {"temperature": 1.0, "top_p": 1.0, "step_tokens": 6, "think_tokens": 80}
 
 
-def length(problem: str, steps: Sequence[str]) -> list[float]:
-    """Rewards that differ: by how long a step is."""
-    return [len(step) % 7 / 7 for step in steps]
-
-
 def pair(**others: Any) -> dict[str, Any]:
-    tables = {"draft": Scripted(Table(DRAFT)), "target": Scripted(Table(TARGET))}
-    return {**tables, "router": ScriptedReward(critic=length), "reward": ScriptedReward(critic=length), **others}
+    return scored("router", "reward", **others)
 
 
 def replies(draft: Sequence[str], target: Sequence[str], read: Mapping[str, float]) -> dict[str, Any]:
-    scripts = {"draft": Scripted(Replies(draft)), "target": Scripted(Replies(target))}
-    return {
-        **scripts,
-        "router": ScriptedReward(critic=by_text(read, 0.0)),
-        "reward": ScriptedReward(critic=by_text(read)),
-    }
-
-
-def kept(answer: Answer) -> list[tuple[str, str]]:
-    return [(step.author, step.text) for step in answer.steps if step.kept]
-
-
-def ids(answer: Answer) -> list[tuple[int, ...]]:
-    completions = [step.completion for step in answer.steps if step.kept]
-    return [c.token_ids for c in [*completions, *([answer.completion] if answer.completion else [])]]
+    readers = {"router": ScriptedReward(critic=by_text(read, 0.0)), "reward": ScriptedReward(critic=by_text(read))}
+    return {**saying(draft, target), **readers}
 
 
 def wasted(answer: Answer) -> list[tuple[str, str]]:
@@ -83,7 +58,7 @@ async def test_at_its_extremes_it_is_one_model_alone_token_for_token(
     both = await new_run(pair(), seed=seed).solve(arbitrage, PROBLEM, "solve", tau=tau, answer_by=role, **SAMPLED)
     engine = pair()[role]
     alone = await new_run({role: engine, "model": engine}, seed=seed).solve(direct, PROBLEM, "solve", **SAMPLED)
-    assert ids(both) == ids(alone)
+    assert written(both) == written(alone)
     assert {author for author, _ in kept(both)} == {role}
 
 
@@ -165,7 +140,7 @@ async def test_one_model_in_both_roles_says_what_it_says_alone(new_run: NewRun, 
     engine = Scripted(Table(DRAFT))
     both = await new_run(pair(draft=engine, target=engine)).solve(arbitrage, PROBLEM, "solve", mode=mode, **greedy)
     alone = await new_run({"model": engine}).solve(direct, PROBLEM, "solve", **greedy)
-    assert ids(both) == ids(alone)
+    assert written(both) == written(alone)
     if mode == "oracle":
         assert {who for who, _ in kept(both)} == {"draft"}
 

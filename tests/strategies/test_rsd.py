@@ -6,51 +6,29 @@ from typing import Any
 import pytest
 
 from headgate.backends.base import Context
-from headgate.backends.scripted import END, Replies, Scripted, Table
+from headgate.backends.scripted import Scripted, Table
 from headgate.backends.scripted_reward import ScriptedReward, by_text
 from headgate.budget.cost import Cost, Limits
 from headgate.routers.score import ScoreRouter
-from headgate.strategies.base import Answer, Run
+from headgate.strategies.base import Run
 from headgate.strategies.direct import direct
 from headgate.strategies.rsd import rsd
 from headgate.verifiers.base import Problem
 from headgate.verifiers.process_reward import ProcessReward
 
+from .pairs import DRAFT, kept, saying, scored, written
+
 NewRun = Callable[..., Run]
 PROBLEM = Problem(text="Tom has 17 apples. Mia has 5 more. How many have both?")
-DRAFT = {
-    "\n": {"a": 0.5, " b": 0.5},
-    "a": {" b": 0.6, "\n\n": 0.4},
-    " b": {"\n\n": 0.5, "a": 0.5},
-    "\n\n": {"a": 0.5, " b": 0.35, "</think>": 0.15},
-    "*": {END: 1.0},
-}
-TARGET = DRAFT | {"\n": {" c": 1.0}, " c": {"\n\n": 1.0}, "\n\n": {" c": 0.3, "a": 0.5, "</think>": 0.2}}
 SAMPLED: dict[str, Any] = {"temperature": 1.0, "top_p": 1.0, "step_tokens": 6, "think_tokens": 80}
 
 
-def length(problem: str, steps: Sequence[str]) -> list[float]:
-    """Rewards that differ: by how long a step is."""
-    return [len(step) % 7 / 7 for step in steps]
-
-
 def pair(**others: Any) -> dict[str, Any]:
-    tables = {"draft": Scripted(Table(DRAFT)), "target": Scripted(Table(TARGET))}
-    return {**tables, "reward": ScriptedReward(critic=length), **others}
+    return scored("reward", **others)
 
 
 def replies(draft: Sequence[str], target: Sequence[str], rewards: Mapping[str, float]) -> dict[str, Any]:
-    scripts = {"draft": Scripted(Replies(draft)), "target": Scripted(Replies(target))}
-    return {**scripts, "reward": ScriptedReward(critic=by_text(rewards))}
-
-
-def kept(answer: Answer) -> list[tuple[str, str]]:
-    return [(step.author, step.text) for step in answer.steps if step.kept]
-
-
-def ids(answer: Answer) -> list[tuple[int, ...]]:
-    completions = [step.completion for step in answer.steps if step.kept]
-    return [c.token_ids for c in [*completions, *([answer.completion] if answer.completion else [])]]
+    return {**saying(draft, target), "reward": ScriptedReward(critic=by_text(rewards))}
 
 
 async def test_a_step_of_low_reward_is_rewritten_by_the_target_and_nothing_else_is_asked_of_it(new_run: NewRun) -> None:
@@ -79,12 +57,12 @@ async def test_at_its_extremes_it_is_one_model_alone_token_for_token(
     both = await new_run(pair(), seed=seed).solve(rsd, PROBLEM, "solve", delta=delta, answer_by=role, **SAMPLED)
     engine = pair()[role]
     alone = await new_run({role: engine, "model": engine}, seed=seed).solve(direct, PROBLEM, "solve", **SAMPLED)
-    assert ids(both) == ids(alone)
+    assert written(both) == written(alone)
     assert {author for author, _ in kept(both)} == {role}
 
 
 async def test_on_a_fixed_trace_a_higher_delta_keeps_no_more(new_run: NewRun) -> None:
-    run = new_run(pair(), seed=3)
+    run = new_run(pair(), seed=7)
     traced = await rsd(PROBLEM, run, delta=0.0, **SAMPLED)
     accepted = list[set[int]]()
     for delta in (0.0, 0.2, 0.5, 0.7, 0.9, 1.0, 1.1):
@@ -105,7 +83,7 @@ async def test_one_model_in_both_roles_says_what_it_says_alone(new_run: NewRun, 
     run = new_run(pair(draft=engine, target=engine))
     both = await run.solve(rsd, PROBLEM, "solve", delta=delta, **greedy)
     alone = await new_run({"model": engine}).solve(direct, PROBLEM, "solve", **greedy)
-    assert ids(both) == ids(alone)
+    assert written(both) == written(alone)
 
 
 @pytest.mark.parametrize("overlap", [False, True])

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import pytest
 
-from headgate.backends.base import Completion, Context, Sampling
+from headgate.backends.base import Context
 from headgate.backends.dialect import Dialect
 from headgate.backends.scripted import END, Replies, Scripted, Skill, Table
 from headgate.budget.cost import Cost, Limits
@@ -16,6 +16,8 @@ from headgate.strategies.random_routing import random_routing
 from headgate.strategies.spec_reason import spec_reason
 from headgate.verifiers.base import Problem
 from headgate.verifiers.digit_judge import DigitJudge, Reading
+
+from .pairs import Shown
 
 NewRun = Callable[..., Run]
 PROBLEM = Problem(text="Tom has 17 apples. Mia has 5 more. How many have both?")
@@ -206,20 +208,6 @@ async def test_judging_changes_neither_models_continuation(new_run: NewRun, seed
         assert {who for who, _ in unjudged} == {author}
         for score in ("expected", "greedy"):
             assert await trace(spec_reason, score=score, threshold=threshold) == unjudged
-
-
-class Shown(Scripted):
-    """Hands every context that it is shown, as text, to a list that several engines may share."""
-
-    def __init__(self, speaker: Replies, shown: list[str]) -> None:
-        super().__init__(speaker)
-        self.shown = shown
-
-    async def generate(
-        self, context: Context, sampling: Sampling, n: int = 1, on_token: Any = None
-    ) -> list[Completion]:
-        self.shown.append("".join(p if isinstance(p, str) else p.text for p in self.dialect.render(context)))
-        return await super().generate(context, sampling, n, on_token)
 
 
 async def test_the_closing_tag_is_never_inside_the_thinking_and_once_before_the_answer(new_run: NewRun) -> None:

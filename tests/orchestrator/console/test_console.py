@@ -15,31 +15,19 @@ from decimal import Decimal
 import pytest
 
 from headgate.budget.cost import Cost, Limits
-from headgate.budget.events import Event, Kind
+from headgate.budget.events import Event
 from headgate.orchestrator.console.console import Console
 from headgate.orchestrator.console.ink import MARKS
 from headgate.orchestrator.console.transcript import Transcript
+
+from .log import Log
 
 DRAFT, TARGET = (
     Cost(input=30, output=12, calls=1, nanodollars=7_800),
     Cost(input=30, output=11, nanodollars=74_000),
 )
+
 JUDGE = Cost(input=40, output=1, calls=1, nanodollars=44_000)
-
-
-class Log:
-    """Makes events, numbered from 1, a tenth of a second apart."""
-
-    def __init__(self, write: Callable[[Event], None]) -> None:
-        self._write, self._last = write, 0
-
-    def tell(
-        self, kind: Kind, path: str, parent: int | None = None, cost: Cost | None = None, **payload: object
-    ) -> int:
-        self._last += 1
-        t = self._last / 10
-        self._write(Event(id=self._last, parent=parent, path=path, kind=kind, t=t, cost=cost, payload=payload))
-        return self._last
 
 
 def tell(log: Log, right: str = "17 + 5 = 22.", wrong: str = "3 * 22 = 56.") -> None:
