@@ -4,7 +4,7 @@ PIP_ARGS ?=
 BIN := .venv/bin
 TORCH := torch==2.13.0
 ROOMS := backends benchmarks budget orchestrator recipes routers strategies tasks training verifiers
-QUESTION := Ben has 33 apples. Kim has 6 fewer than Ben. Lea has 7 times as many as Kim. Max has 8 times as many as Lea. Sam has 2 more than Max. How many does Sam have?
+QUESTION := Max has 6 books. Ben has 8 times as many as Max. Ida has 37 fewer than Ben. Mia has 28 times as many as Ida. How many does Mia have?
 export HF_HUB_OFFLINE := 1
 
 .PHONY: demo test test-fast lint format types clean

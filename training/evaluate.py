@@ -163,16 +163,13 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--limit", type=int, default=ANSWER_LIMIT, help="tokens of a text, where skills are measured")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="one thread each")
     parser.add_argument("--logs", type=Path, help="the output folder of a training, for its curve and times")
-    parser.add_argument(
-        "--out", type=Path, default=Path(__file__).parent / "results", help="writes OUT.json and OUT.md"
-    )
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results.json", help="all figures, as JSON")
     parser.add_argument("--card", type=Path, help="a model card to put the tables into, between its two marks")
     given = parser.parse_args(argv)
     subject = Subject(draft=given.draft, target=given.target, count=given.count, limit=given.limit)
     figures = measure(subject, given.processes, given.logs)
-    given.out.with_suffix(".json").write_text(json.dumps(figures, indent=1) + "\n")
+    given.out.write_text(json.dumps(figures, indent=1) + "\n")
     text = markdown(figures)
-    given.out.with_suffix(".md").write_text(text)
     if given.card:
         put_into_card(given.card, text)
     print(text)

@@ -117,7 +117,7 @@ def evaluate_both(settings: Settings) -> None:
     from .evaluate import main as evaluate
 
     folders = [f"--{role}={settings.exported(role)}" for role in sizes.OF]
-    evaluate([*folders, f"--logs={settings.out}", f"--out={settings.out / 'results'}"])
+    evaluate([*folders, f"--logs={settings.out}", f"--out={settings.out / 'results.json'}"])
 
 
 def run(settings: Settings, stages: tuple[str, ...]) -> None:

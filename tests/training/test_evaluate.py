@@ -41,7 +41,9 @@ def test_the_command_writes_figures_tables_and_the_card(folders: dict[str, Path]
     card.write_text(f"# Card\n\n{BEGIN}\noutdated\n{END}\n\nafter\n")
     pair = [f"--{role}={folder}" for role, folder in folders.items()]
     assert (
-        main([*pair, "--count=2", "--limit=12", "--processes=1", f"--out={tmp_path / 'results'}", f"--card={card}"])
+        main(
+            [*pair, "--count=2", "--limit=12", "--processes=1", f"--out={tmp_path / 'results.json'}", f"--card={card}"]
+        )
         == 0
     )
     figures = json.loads((tmp_path / "results.json").read_text())
