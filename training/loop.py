@@ -13,6 +13,7 @@ import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.fx.experimental import _config as symbols
 
 from ..backends.local.qwen3 import Qwen3, Qwen3Config
 from .attention import mix
@@ -50,8 +51,7 @@ class Trainer:
         self.rank = dist.get_rank() if dist.is_initialized() else 0
         self.model = initialised(Qwen3(job.config), job.seed)
         if job.compiled:
-            for layer in self.model.model.layers:  # one by one: they share one graph, which is soon compiled
-                layer.compile(dynamic=True)
+            compile_layers(self.model)
         self.optimizer = Optimizer(self.model, job.muon_rate, job.adam_rate)
         self.parameters = list(self.model.parameters())
         self.tokens, self.step, self.seconds, self.cursor = 0, 0, 0.0, Cursor()
@@ -214,3 +214,10 @@ def initialised(model: Qwen3, seed: int) -> Qwen3:
             std = 0.02 if "embed" in name else 0.7 * parameter.shape[1] ** -0.5 * residual
             nn.init.normal_(parameter, std=std)
     return model
+
+
+def compile_layers(model: Qwen3) -> None:
+    """One by one: they share one graph, which is soon compiled."""
+    symbols.use_duck_shape = False  # a length that happens to be a weight's size is not that size
+    for layer in model.model.layers:
+        layer.compile(dynamic=True)

@@ -35,6 +35,7 @@ def together(work: Work, world: int, *args: Any) -> Any:
         finally:
             for other in others:
                 other.join(timeout=60)
+                other.kill()
 
 
 def shared_out(items: Sequence[Item], work: Callable[[Sequence[Item], int], list[Product]]) -> list[Product] | None:
@@ -49,7 +50,8 @@ def shared_out(items: Sequence[Item], work: Callable[[Sequence[Item], int], list
 
 
 def _other(work: Work, rank: int, world: int, place: str, args: tuple[Any, ...]) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the first process, which tells the others
+    for kind in (signal.SIGINT, signal.SIGTERM):  # they reach the first process too, which tells the others
+        signal.signal(kind, signal.SIG_IGN)
     torch.set_num_threads(1)
     _joined(work, rank, world, place, args)
 
