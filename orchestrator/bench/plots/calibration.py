@@ -1,7 +1,8 @@
 """How well scores tell right from wrong: of answers whose worst step scored so, the share that is right.
 
-A chain is judged by its worst step that stands: the lowest score, or the highest where the signal is an entropy.
-Whether a single step is right nobody knows; whether its answer is, the reference says.
+A chain is judged by its worst step that stands: the lowest score, or the highest where the signal tells of a risk. A
+coin tells of nothing, and is left out. Whether a single step is right nobody knows; whether its answer is, the
+reference says.
 """
 
 import math
@@ -20,7 +21,14 @@ _SIGNALS: Final = {
     "min_logprob": "natural log-probability of a token",
     "mean_logprob": "mean natural log-probability of a step",
     "entropy": "entropy among the steps, nats",
+    "first_entropy": "entropy of a first token, nats",
+    "mean_entropy": "mean entropy of a few tokens, nats",
+    "process_reward": "process reward of a step",
+    "advantage": "chance that the target's is better",
+    "over_confidence": "share of sure tokens in a step",
 }
+_RISKS: Final = ("entropy", "advantage", "over_confidence", "doubts")  # the higher, the worse
+_COIN: Final = "gate"
 _BINS: Final = 8
 _ACROSS: Final = 3
 
@@ -64,26 +72,40 @@ def worst(records: Sequence[Record]) -> dict[str, list[tuple[float, bool]]]:
     for chain, right in (pair for record in records for pair in _chains(record)):
         scores: dict[str, list[float]] = {}
         for step in chain:
-            if step.kept and step.score is not None:
+            if step.kept and step.score is not None and step.signal != _COIN:
                 scores.setdefault(step.signal, []).append(step.score)
         for signal, some in scores.items():
-            found.setdefault(signal, []).append((max(some) if "entropy" in signal else min(some), right))
+            found.setdefault(signal, []).append((max(some) if risky(signal) else min(some), right))
     return found
 
 
 def bins(pairs: Sequence[tuple[float, bool]], *, digits: bool) -> list[Bin]:
-    """Answers of like score together: a bin for each digit, or else as many in each."""
+    """Answers of like score together: a bin for each digit, or else about as many in each, equal scores in one."""
     ordered = sorted(pairs)
     if digits:
         groups = [[pair for pair in ordered if round(pair[0]) == digit] for digit in range(10)]
     else:
-        size = max(1, math.ceil(len(ordered) / _BINS))
-        groups = [ordered[start : start + size] for start in range(0, len(ordered), size)]
+        groups = _alike(ordered, math.ceil(len(ordered) / _BINS))
     return [
         Bin(score=sum(score for score, _ in group) / len(group), n=len(group), right=sum(right for _, right in group))
         for group in groups
         if group
     ]
+
+
+def risky(signal: str) -> bool:
+    """Whether a high score is a bad one."""
+    return any(risk in signal for risk in _RISKS)
+
+
+def _alike(ordered: Sequence[tuple[float, bool]], size: int) -> list[list[tuple[float, bool]]]:
+    groups: list[list[tuple[float, bool]]] = []
+    for pair in ordered:
+        if groups and (len(groups[-1]) < size or groups[-1][-1][0] == pair[0]):
+            groups[-1].append(pair)
+        else:
+            groups.append([pair])
+    return groups
 
 
 def _chains(record: Record) -> Iterator[tuple[Sequence[Rated], bool]]:
@@ -117,4 +139,4 @@ def _panel(axis: Any, name: str, signal: str, found: Sequence[Bin], shape: dict[
 
 
 def _side(signal: str) -> str:
-    return "highest" if "entropy" in signal else "lowest"
+    return "highest" if risky(signal) else "lowest"

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..bench import Outcome
-from .calibration import worst
+from .calibration import risky, worst
 from .style import COLOURS, figure
 
 _STYLES = ("-", "--", "-.", ":")
@@ -19,7 +19,7 @@ _LEAST = 20  # answers before a share of them says anything
 def picture(outcome: Outcome) -> Any:
     """A line for each recipe and signal; None where nothing was scored."""
     lines = {
-        f"{name}, {signal.replace('_', ' ')}": risks(pairs, best_first="entropy" not in signal)
+        f"{name}, {signal.replace('_', ' ')}": risks(pairs, best_first=not risky(signal))
         for name, some in outcome.records.items()
         for signal, pairs in worst(some).items()
         if len(pairs) > _LEAST

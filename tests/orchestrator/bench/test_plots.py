@@ -62,9 +62,12 @@ def test_a_chain_is_judged_by_its_worst_step() -> None:
         a_record("b", chains=(rated(0.2, 2.5, signal="entropy"),)),
         a_record("c", chains=(rated(7.0), rated(6.0)), samples=votes("5", "6")),
         a_record("d", right=None, chains=(rated(1.0),)),
+        a_record("e", chains=(rated(0.1, 0.4, signal="advantage"),)),
+        a_record("f", chains=(rated(0.3, signal="gate"),)),
     ]
     worst = calibration.worst(records)
-    assert worst == {"digit_expected": [(3.0, False), (7.0, True), (6.0, False)], "entropy": [(2.5, True)]}
+    digits = [(3.0, False), (7.0, True), (6.0, False)]
+    assert worst == {"digit_expected": digits, "entropy": [(2.5, True)], "advantage": [(0.4, True)]}
 
 
 def test_scores_of_like_value_are_counted_together() -> None:
@@ -72,6 +75,8 @@ def test_scores_of_like_value_are_counted_together() -> None:
     assert [(one.score, one.n, one.right) for one in found] == [(0.2, 1, 0), (pytest.approx(7.0), 2, 1)]
     even = calibration.bins([(float(i), True) for i in range(16)], digits=False)
     assert [one.n for one in even] == [2] * 8
+    alike = calibration.bins([(1.0, True)] * 15 + [(2.0, False)], digits=False)
+    assert [(one.score, one.n) for one in alike] == [(1.0, 15), (2.0, 1)]
 
 
 def test_risk_is_the_share_of_wrong_answers_among_those_given_and_ties_are_given_together() -> None:
