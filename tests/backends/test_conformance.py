@@ -30,7 +30,7 @@ from headgate.tasks import registry as tasks
 
 from .engines import QUICK, WAYS, Seat, seated
 
-CLOSE = 1e-5  # of scores and exact entropies, in nats
+CLOSE = 2e-5  # of scores and exact entropies, in nats: sums in another order round the sixth digit otherwise
 PROMPTS = [Context.ask(problem.text) for problem in tasks.sample("word_problems", 50, seed=31)]
 
 
