@@ -13,7 +13,7 @@ from headgate.verifiers.base import Problem
 
 from ..backends.engines import Seat, seated
 from .conftest import make_run
-from .pairs import thought
+from .pairs import kept, thought
 
 PROBLEMS = tasks.sample("word_problems", 3, seed=61)
 KNOBS: dict[str, Any] = {"temperature": 0.0, "step_tokens": 64, "think_tokens": 200, "answer_tokens": 24}
@@ -62,6 +62,5 @@ def test_vllm_gives_the_steps_of_the_local_engine() -> None:
             for problem, left, right in zip(PROBLEMS, mine, other, strict=True):
                 same = thought(left) == thought(right)
                 assert same or at_a_tie(ours, problem, thought(left), thought(right), taus), strategy
-                if same:
-                    steps = [[(s.author, s.kept, s.text) for s in answer.steps] for answer in (left, right)]
-                    assert (steps[0], left.text) == (steps[1], right.text)
+                if same:  # what was drafted ahead in vain depends on the clock
+                    assert (kept(left), left.text) == (kept(right), right.text)

@@ -11,14 +11,14 @@ from headgate.backends.base import Context, Piece, Sampling
 from headgate.backends.checkpoint import EMBEDDED
 from headgate.backends.local.backend import LocalBackend
 
-SHIPPED = sorted(file.parent for file in EMBEDDED.glob("*/model.safetensors"))
+WRITERS = ("draft", "target")
 QUESTION = Context.ask(
     "Ann has 47 pens. Jan has as many as Zoe and Roy together. Zoe has 75 more than Ann. Roy has 49 pens. "
     "Max has 23 pens. How many does Jan have?"
 )
 
 
-@pytest.fixture(params=["random", *(folder.name for folder in SHIPPED)])
+@pytest.fixture(params=["random", *WRITERS])
 def folder(request: pytest.FixtureRequest, random_folder: Path) -> Path:
     return random_folder if request.param == "random" else EMBEDDED / request.param
 
@@ -60,14 +60,13 @@ def test_logits_are_those_of_transformers(folder: Path) -> None:
 
 def test_a_prompt_put_together_from_pieces_is_the_text_encoded_at_once(folder: Path) -> None:
     backend = LocalBackend(str(folder))
-    step = Piece(role="assistant", text="Ann=47.\n\n", part="think")
+    step = Piece(role="assistant", text="Ann47.\n\n", part="think")
     context = backend.judge(QUESTION.append(step))
     text = "".join(part if isinstance(part, str) else part.text for part in backend.dialect.render(context))
     whole = Tokenizer.from_file(str(folder / "tokenizer.json")).encode(text, add_special_tokens=False).ids
     assert backend._tokens.prompt(backend.dialect, context) == whole
 
 
-@pytest.mark.skipif(len(SHIPPED) < 2, reason="the embedded pair is not in this checkout")
 def test_the_embedded_target_tells_a_right_step_from_a_wrong_one() -> None:
     target = LocalBackend("embedded/target")
 
@@ -77,4 +76,4 @@ def test_the_embedded_target_tells_a_right_step_from_a_wrong_one() -> None:
         probs = torch.tensor([logs[str(digit)] for digit in range(10)]).softmax(0)
         return float(probs @ torch.arange(10.0))
 
-    assert rated("Ann=47.\n\n") > rated("Ann=49.\n\n") + 2
+    assert rated("Ann47.\n\n") > rated("Ann49.\n\n") + 2
