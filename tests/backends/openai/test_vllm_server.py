@@ -229,7 +229,7 @@ async def test_a_server_that_is_gone_for_good_is_an_error_once_patience_ends() -
 
 
 async def test_a_server_that_is_killed_and_started_again_costs_retries_and_no_problem(server: VllmServer) -> None:
-    async with opened(server, patience_s=500) as backend:
+    async with opened(server, patience_s=500, silence_s=15) as backend:
         seen = Recorder()
         ledger = Ledger(Limits(tokens=10**6), trace=Trace(seen))
         model = Model(name="draft", backend=backend, ledger=ledger, trace=Trace(seen), backoff_s=0.05)
