@@ -29,6 +29,7 @@ QUIET = {
     "HF_HUB_OFFLINE": "1",
 }
 LEAN = ["--enforce-eager", "--kv-cache-memory-bytes", str(64 << 20), "--block-size", "32", "--dtype", "float32"]
+WHOLE = ["--no-enable-chunked-prefill"]  # on a CPU, vLLM 0.32 dies when it splits the prompt of a call with a seed
 TOLD = ["--enable-prompt-tokens-details", "--disable-uvicorn-access-log"]
 
 
@@ -77,7 +78,7 @@ class VllmServer:
     def start(self) -> "VllmServer":
         """Begin to start it."""
         command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", self.model]
-        command += ["--host", "127.0.0.1", "--port", str(self.port), *LEAN, *TOLD, *self.arguments]
+        command += ["--host", "127.0.0.1", "--port", str(self.port), *LEAN, *WHOLE, *TOLD, *self.arguments]
         self.log = self.log or TemporaryFile()  # noqa: SIM115
         self.process = subprocess.Popen(
             command, env=os.environ | QUIET, stdout=self.log, stderr=self.log, start_new_session=True, cwd=Path.home()

@@ -143,6 +143,14 @@ async def test_a_seed_gives_the_same_text_alone_and_beside_others(server: VllmSe
         assert len({done.text for done in several}) > 1
 
 
+async def test_more_seeded_prompts_than_one_pass_reads_are_all_answered(server: VllmServer) -> None:
+    contexts = [Context.ask(problem.text) for problem in tasks.sample("word_problems", 64, seed=8)]
+    async with opened(server) as backend:
+        assert sum(backend.count(context) for context in contexts) > 2 * 2048
+        crowd = await asyncio.gather(*(one(backend, c, max_tokens=2, temperature=1.0, seed=1) for c in contexts))
+        assert all(done.text for done in crowd)
+
+
 async def test_figures_are_those_of_the_local_engine_or_bounds_below_them(server: VllmServer) -> None:
     async with opened(server) as backend, local() as engine:
         for context in PROMPTS[:4]:
@@ -229,7 +237,7 @@ async def test_a_server_that_is_gone_for_good_is_an_error_once_patience_ends() -
 
 
 async def test_a_server_that_is_killed_and_started_again_costs_retries_and_no_problem(server: VllmServer) -> None:
-    async with opened(server, patience_s=500, silence_s=15) as backend:
+    async with opened(server, patience_s=500) as backend:
         seen = Recorder()
         ledger = Ledger(Limits(tokens=10**6), trace=Trace(seen))
         model = Model(name="draft", backend=backend, ledger=ledger, trace=Trace(seen), backoff_s=0.05)
