@@ -3,7 +3,8 @@
 Source: Touvron et al. 2023, "LLaMA", arXiv 2302.13971, section 2.2; Yang et al. 2025, "Qwen3 Technical Report", arXiv
 2505.09388, section 2. Where we differ: queries, keys and values are one product, gate and up another; rotary pairs lie
 side by side, so that turning them is one complex product; in full precision the weights of norms, and the scale of
-attention, are multiplied into what follows them. In 16 bits nothing is folded, and heads are normed and turned in fp32.
+attention, are multiplied into what follows them, in float64, so that each weight is rounded once. In 16 bits nothing is
+folded, and heads are normed and turned in fp32.
 """
 
 from collections.abc import Callable
@@ -68,12 +69,12 @@ class Lean:
         self.layers, self.kv_heads, self.head_dim = shape.layers, shape.kv_heads, shape.head_dim
         self.positions = shape.positions
         self.full = dtype in FULL
-        weights = Weights(folder, shape.head_dim, device, dtype if self.full else torch.float32)
+        weights = Weights(folder, shape.head_dim, device, torch.float64 if self.full else torch.float32)
         self.embedding = weights.take("model.embed_tokens.weight", shape.vocabulary, shape.hidden).to(dtype)
         self.norm = weights.take("model.norm.weight", shape.hidden).to(dtype)
         written = None if shape.tied or rewards else weights.take("lm_head.weight", shape.vocabulary, shape.hidden)
         self.head = self.embedding if written is None else written.to(dtype)
-        self.rewards = Head.take(weights, shape.hidden) if rewards else None
+        self.rewards = Head.take(weights, shape.hidden, dtype) if rewards else None
         self.body = [self._layer(weights, f"model.layers.{i}.") for i in range(shape.layers)]
         weights.done()
         self.size = weights.taken
@@ -160,7 +161,7 @@ class Lean:
             weights.take(name + "mlp.down_proj.weight", shape.hidden, shape.inner).to(self.dtype),
             None if self.full else before.to(self.dtype),
             None if self.full else between.to(self.dtype),
-            heads,
+            None if heads is None else heads.to(self.dtype if self.full else torch.float32),
         )
 
 

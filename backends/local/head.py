@@ -7,6 +7,7 @@ Three are met in public checkpoints: transformers' token classifier (`score`), Q
 from collections.abc import Sequence
 from typing import Final
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -23,11 +24,12 @@ class Head:
         self.maps = maps
 
     @classmethod
-    def take(cls, weights: Weights, hidden: int) -> "Head":
+    def take(cls, weights: Weights, hidden: int, dtype: torch.dtype) -> "Head":
         """From a checkpoint's tensors. Raises: ValueError where there is none that gives one or two numbers a token."""
+        wide = torch.promote_types(dtype, torch.float32)
         for names in _HEADS:
             found = [(weights.maybe(f"{name}.weight"), weights.maybe(f"{name}.bias")) for name in names]
-            maps = [(weight, bias) for weight, bias in found if weight is not None]
+            maps = [(w.to(wide), None if b is None else b.to(wide)) for w, b in found if w is not None]
             if len(maps) == len(names):
                 return cls(_fitting(maps, hidden))
         raise ValueError("there is no score.weight, nor another reward head that this engine knows")
