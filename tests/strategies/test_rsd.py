@@ -20,6 +20,7 @@ from .pairs import DRAFT, kept, saying, scored, written
 
 NewRun = Callable[..., Run]
 PROBLEM = Problem(text="Tom has 17 apples. Mia has 5 more. How many have both?")
+DELTAS = (0.0, 0.2, 0.5, 0.7, 0.9, 1.0, 1.1)
 SAMPLED: dict[str, Any] = {"temperature": 1.0, "top_p": 1.0, "step_tokens": 6, "think_tokens": 80}
 
 
@@ -61,17 +62,17 @@ async def test_at_its_extremes_it_is_one_model_alone_token_for_token(
     assert {author for author, _ in kept(both)} == {role}
 
 
-async def test_on_a_fixed_trace_a_higher_delta_keeps_no_more(new_run: NewRun) -> None:
-    run = new_run(pair(), seed=7)
-    traced = await rsd(PROBLEM, run, delta=0.0, **SAMPLED)
-    accepted = list[set[int]]()
-    for delta in (0.0, 0.2, 0.5, 0.7, 0.9, 1.0, 1.1):
-        router, context, those = ScoreRouter(ProcessReward(run.model("reward")), delta), Context.ask("?"), set[int]()
-        for index, step in enumerate(traced.steps):
-            if (await router(context, replace(step, score=None))).accept:
-                those.add(index)
-            context = context.append(step.completion.piece("think", step.author))
-        accepted.append(those)
+async def test_on_fixed_traces_a_higher_delta_keeps_no_more(new_run: NewRun) -> None:
+    accepted = [set[tuple[int, int]]() for _ in DELTAS]
+    for seed in range(8):
+        run = new_run(pair(), seed=seed)
+        traced = await rsd(PROBLEM, run, delta=0.0, **SAMPLED)
+        for those, delta in zip(accepted, DELTAS, strict=True):
+            router, context = ScoreRouter(ProcessReward(run.model("reward")), delta), Context.ask("?")
+            for index, step in enumerate(traced.steps):
+                if (await router(context, replace(step, score=None))).accept:
+                    those.add((seed, index))
+                context = context.append(step.completion.piece("think", step.author))
     assert all(higher <= lower for lower, higher in pairwise(accepted))
     assert len(accepted[0]) > len(accepted[3]) > len(accepted[-1]) == 0
 
