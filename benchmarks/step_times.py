@@ -17,7 +17,7 @@ from typing import Final
 from rich.progress import Progress
 
 from ..orchestrator.agent import Agent, Solved
-from ..orchestrator.bench.algebra import Timed, timed
+from ..orchestrator.bench.algebra import Timed, sharing, timed
 from ..orchestrator.bench.records import Record
 from ..orchestrator.bench.records import record as kept
 from ..orchestrator.recipe import Recipe, load, shipped
@@ -76,10 +76,9 @@ def row(one: Measured, alone: Measured, parallel: int) -> list[object]:
 
 def account(recipe: Recipe, found: Timed) -> list[object]:
     """The pair in milliseconds a step, what a step should take and took, and what it would at another D / T."""
-    pair = found.pair
-    node = next(one for one in recipe.nodes.values() if one.strategy_name in STEP_MS)
+    pair, node = found.pair, sharing(recipe)
     other = replace(pair, draft_ms=DEARER * pair.target_ms)
-    gained = other.target / STEP_MS[node.strategy_name](other, knobs_of(node.strategy))
+    gained = other.target / STEP_MS[node.strategy_name](other, knobs_of(node.strategy)) if node else 1.0
     return [
         f"{pair.accept:.2f}",
         f"{pair.draft_ms / pair.target_ms:.2f}",

@@ -68,7 +68,7 @@ RULES: Final = (
     Rule("likelihood_gate", "threshold", (-6.0, -4.0, -2.5, -1.5, -0.7, -0.3)),
     Rule("rsd", "delta", (0.1, 0.3, 0.5, 0.7, 0.9, 0.97), models={"reward": "local:embedded/reward"}),
     Rule("arbitrage", "tau", (0.05, 0.1, 0.2, 0.35, 0.5, 0.7), models={"router": "local:embedded/router"}),
-    Rule("glimp_router", "tau", (0.01, 0.03, 0.1, 0.3, 0.6, 0.9), quarter=True),
+    Rule("glimp_router", "tau", (0.01, 0.03, 0.1, 0.3, 0.4, 0.5, 0.6, 0.9), quarter=True),
     Rule("foreal", "n", (1, 2, 3, 5, 8)),
     Rule("entropy_switching", "tau", (0.02, 0.05, 0.1, 0.2, 0.4), {"window": 3, "min_dwell": 3}),
     Rule("speculative_thinking", "takeover_tokens", (1, 2, 4, 8), {"always": True, "top_k": 0}),

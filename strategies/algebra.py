@@ -8,6 +8,7 @@ step is cached.
 | decided | a step takes | in |
 |---|---|---|
 | after the draft | D + V + (1 - a) T | spec_reason, likelihood_gate, rsd, arbitrage, trig_reason |
+| after it, where in doubt | at most D + V + (1 - a) T, V the mean over all steps | hybrid_routing |
 | after it, drafting ahead | a max(D, V) + (1 - a) (D + V + T) | the same with `overlap` |
 | before the step | a D + (1 - a) (T + one token of the draft) | glimp_router |
 | by a coin | D + p n / tokens (T - D) | foreal |
@@ -84,6 +85,7 @@ STEP_MS: Final[Mapping[str, Callable[[Pair, Knobs], float]]] = {
     "rsd": after,
     "arbitrage": after,
     "trig_reason": after,
+    "hybrid_routing": after,
     "glimp_router": before,
     "foreal": by_coin,
     "entropy_switching": mixed,

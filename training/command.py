@@ -36,6 +36,12 @@ def in_order(work: Stages, stages: Sequence[str], done: Collection[str], setting
             together(function, world, settings)
 
 
+def command(module: str, said: str | None, epilog: str) -> argparse.ArgumentParser:
+    """A parser whose `--help` keeps the lines of a module's docstring."""
+    lines = argparse.RawDescriptionHelpFormatter
+    return argparse.ArgumentParser(prog=f"python -m {module}", description=said, formatter_class=lines, epilog=epilog)
+
+
 def add_options(parser: argparse.ArgumentParser, numbers: Mapping[str, str], defaults: Any) -> None:
     """An option for each number, by its name in the settings and with its default there; and `--eager`."""
     for name, meaning in numbers.items():

@@ -13,7 +13,7 @@ from pathlib import Path
 from ..backends.local.qwen3 import Qwen3
 from . import sizes
 from .checks import Check
-from .command import Stages, add_options, add_stages, asked, finish, in_order, to_the_end, with_large_blocks
+from .command import Stages, add_options, add_stages, asked, command, finish, in_order, to_the_end, with_large_blocks
 from .curriculum import Curriculum, Plan, draft_plan, plain_texts, target_plan
 from .loop import Job, Trainer
 from .processes import shared_out
@@ -163,12 +163,7 @@ NUMBERS = {  # option: what it means, shown with its default in `Settings`
 
 def parser() -> argparse.ArgumentParser:
     """Defaults are those of `Settings`."""
-    made = argparse.ArgumentParser(
-        prog=f"python -m {MODULE}",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog=EPILOG,
-    )
+    made = command(MODULE, __doc__, EPILOG)
     defaults = Settings(out=Path(__file__).parent / "runs" / "embedded")
     add_stages(made, STAGES, defaults.out, "training/runs/embedded")
     made.add_argument("--publish", type=Path, help="where the finished models go (default: OUT/embedded)")

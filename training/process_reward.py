@@ -19,7 +19,7 @@ import torch
 from ..backends.checkpoint import Checkpoint
 from ..backends.local.qwen3 import Qwen3, Qwen3Config
 from ..tasks.word_problems import WordProblem, problems
-from .command import Stages, add_options, add_stages, asked, finish, in_order, to_the_end, with_large_blocks
+from .command import Stages, add_options, add_stages, asked, command, finish, in_order, to_the_end, with_large_blocks
 from .curriculum import TILTED, Curriculum, Plan, Writer
 from .documents.document import Document
 from .documents.labelled import closed, labelled, opening
@@ -238,12 +238,7 @@ NUMBERS = {  # option: what it means, shown with its default in `Settings`
 
 def parser() -> argparse.ArgumentParser:
     """Defaults are those of `Settings`."""
-    made = argparse.ArgumentParser(
-        prog=f"python -m {MODULE}",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog=EPILOG,
-    )
+    made = command(MODULE, __doc__, EPILOG)
     home = Path(__file__).parent
     defaults = Settings(out=home / "runs" / "reward", pair=home.parent / "backends" / "local" / "embedded")
     add = made.add_argument

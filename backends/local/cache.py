@@ -51,7 +51,9 @@ class PrefixCache:
             self._evict(self.capacity * 9 // 10)
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Forget everything, and free it now: parents and children hold each other."""
+        for node in list(self._nodes()):
+            node.parent = None
         self._roots, self.size = {}, 0
 
     def _path(self, ids: list[int]) -> Iterator[tuple[Node, int]]:

@@ -26,6 +26,7 @@ from ..follower import answered
 from .cache import PrefixCache
 from .decoder import Decoder
 from .jobs import Generation, Job
+from .memory import release
 from .rows import Rows
 from .sampling import Draws, Picks
 from .threads import keep_to_one_thread, one_thread
@@ -114,6 +115,7 @@ class Engine:
             self.cache.clear()
             self._known.clear()
             self.rows = self._empty_rows()
+        release()
 
     def _empty_rows(self) -> Rows:
         model = self.model

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ...strategies.algebra import STEP_MS, Pair, break_even
+from ..graph import Node
 from ..recipe import Recipe
 from ..recipe.knobs import knobs_of
 from .records import Rated, Record
@@ -28,7 +29,7 @@ class Timed:
 
 def timed(recipe: Recipe, records: Sequence[Record]) -> Timed | None:
     """None where no two models shared a chain, one of them never wrote, or nobody took their time."""
-    node = next((one for one in recipe.nodes.values() if one.strategy_name in STEP_MS), None)
+    node = sharing(recipe)
     steps = [step for record in records for chain in record.chains for step in chain]
     by_draft, by_target = ([step for step in steps if step.author == role] for role in ("draft", "target"))
     if node is None or not by_draft or not by_target:
@@ -45,6 +46,11 @@ def timed(recipe: Recipe, records: Sequence[Record]) -> Timed | None:
         took_ms=1e3 * _seconds(records, thinking=True) / stand,
         even=break_even(name, pair, knobs),
     )
+
+
+def sharing(recipe: Recipe) -> Node | None:
+    """The node in which two models share a chain as the algebra knows it."""
+    return next((one for one in recipe.nodes.values() if one.strategy_name in STEP_MS), None)
 
 
 def _pair(records: Sequence[Record], steps: Sequence[Rated], draft: Sequence[Rated], target: Sequence[Rated]) -> Pair:

@@ -1,6 +1,7 @@
 """Memory has bounds, and whoever leaves early leaves nothing behind."""
 
 import asyncio
+import os
 import random
 from pathlib import Path
 
@@ -10,7 +11,9 @@ from headgate.backends.base import Completion, Context, Sampling
 from headgate.backends.errors import Cancelled, ContextTooLong
 from headgate.backends.local.backend import LocalBackend
 from headgate.backends.local.settings import Settings
+from headgate.tasks import registry as tasks
 
+PAGE = os.sysconf("SC_PAGE_SIZE")
 TOKEN = 2 * 2 * 2 * 8 * 4  # bytes: keys and values, layers, heads, their size, fp32
 
 
@@ -101,3 +104,15 @@ def test_a_thousand_cancellations_leave_nothing_behind(random_folder: Path) -> N
     assert (engine._running, list(engine._waiting), len(engine._inbox)) == ([], [], 0)
     assert engine.cache.size <= engine.cache.capacity == 2000
     assert together(backend, contexts, 20) == first
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="it reads the resident size as Linux tells it")
+def test_backends_that_are_opened_and_closed_one_after_another_hold_no_more_than_one() -> None:
+    sizes: list[int] = []
+    for _ in range(4):
+        backend = LocalBackend("embedded/target")
+        problems = tasks.sample("word_problems", 64, seed=3)
+        together(backend, [Context.ask(problem.text) for problem in problems], 60)
+        asyncio.run(backend.close())
+        sizes.append(int(Path("/proc/self/statm").read_text().split()[1]) * PAGE)
+    assert max(sizes[1:]) - sizes[0] < 100 << 20
