@@ -20,7 +20,7 @@ from ..orchestrator.agent import Agent, Solved
 from ..orchestrator.bench.algebra import Timed, sharing, timed
 from ..orchestrator.bench.records import Record
 from ..orchestrator.bench.records import record as kept
-from ..orchestrator.recipe import Recipe, load, shipped
+from ..orchestrator.recipe import Recipe, load, override, shipped
 from ..orchestrator.recipe.knobs import knobs_of
 from ..strategies.algebra import STEP_MS
 from ..tasks import registry
@@ -106,8 +106,17 @@ def main() -> None:
 
 
 def family() -> list[Recipe]:
-    """The shipped recipes of one node in which two models share a chain."""
-    return [one for one in map(load, shipped()) if len(one.nodes) == 1 and {"draft", "target"} <= set(one.models)]
+    """The shipped recipes of one node in which two models share a chain, and with `overlap` those that know it."""
+    shared = [one for one in map(load, shipped()) if len(one.nodes) == 1 and {"draft", "target"} <= set(one.models)]
+    return [form for one in shared for form in (one, *ahead(one))]
+
+
+def ahead(recipe: Recipe) -> list[Recipe]:
+    """The recipe that drafts while it decides, if its strategy can."""
+    (name, node), *_ = recipe.nodes.items()
+    if "overlap" not in knobs_of(node.strategy):
+        return []
+    return [replace(override(recipe, settings=[f"nodes.{name}.with.overlap=true"]), name=f"{recipe.name}, overlap")]
 
 
 HEADER: Final = [

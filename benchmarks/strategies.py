@@ -2,12 +2,12 @@
 
     python -m headgate.benchmarks.strategies [--n 2000] [--calibrate 400] [--only glimp_router] [--out runs/strategies]
 
-Knobs are chosen on other problems than those of the table, each strategy's by two rules: "gain" is the value that is
-furthest above the line between draft alone and target alone at equal dollars, which whoever throws a coin for each
-problem reaches; "cheap" is the one at which the target generates least among those within half a point of the target
-alone, where there is one. Of entropy routing the value at which the target generates nearest to a quarter of what it
-does alone is told as well. Every setting's answers are kept in --out, and a setting that is already there is not run
-again, so that an interrupted run goes on where it was.
+Knobs are chosen on other problems than those of the table, each strategy's by three rules: "dollars" is the value that
+is furthest above the line between draft alone and target alone at equal dollars, which whoever throws a coin for each
+problem reaches; "tokens" the same at equal tokens of the target; "cheap" is the one at which the target generates
+least among those within half a point of the target alone, where there is one. Of entropy routing the value at which
+the target generates nearest to a quarter of what it does alone is told as well. Every setting's answers are kept in
+--out, and a setting that is already there is not run again, so that an interrupted run goes on where it was.
 """
 
 import argparse
@@ -68,7 +68,7 @@ RULES: Final = (
     Rule("likelihood_gate", "threshold", (-6.0, -4.0, -2.5, -1.5, -0.7, -0.3)),
     Rule("rsd", "delta", (0.1, 0.3, 0.5, 0.7, 0.9, 0.97), models={"reward": "local:embedded/reward"}),
     Rule("arbitrage", "tau", (0.05, 0.1, 0.2, 0.35, 0.5, 0.7), models={"router": "local:embedded/router"}),
-    Rule("glimp_router", "tau", (0.01, 0.03, 0.1, 0.3, 0.4, 0.5, 0.6, 0.9), quarter=True),
+    Rule("glimp_router", "tau", (0.01, 0.03, 0.1, 0.3, 0.4, 0.5, 0.6, 0.7, 0.9), quarter=True),
     Rule("foreal", "n", (1, 2, 3, 5, 8)),
     Rule("entropy_switching", "tau", (0.02, 0.05, 0.1, 0.2, 0.4), {"window": 3, "min_dwell": 3}),
     Rule("speculative_thinking", "takeover_tokens", (1, 2, 4, 8), {"always": True, "top_k": 0}),
@@ -210,12 +210,17 @@ class Controls:
         return cls(bench.alone("draft"), bench.alone("target"), [bench.chance(share) for share in shares])
 
     @property
-    def coin(self) -> Curve:
-        """One of the two for each problem, at equal dollars."""
+    def dollars(self) -> Curve:
+        """One of the two for each problem, for as many dollars."""
         return Curve([self.draft, self.target], lambda row: row.nanodollars)
 
     @property
-    def chance(self) -> Curve:
+    def tokens(self) -> Curve:
+        """One of the two for each problem, for as many tokens of the target."""
+        return Curve([self.draft, self.target], lambda row: row.target)
+
+    @property
+    def steps(self) -> Curve:
         """One of the two for each step, for as many tokens of the target."""
         return Curve([self.draft, *self.drawn, self.target], lambda row: row.target)
 
@@ -229,7 +234,9 @@ def chosen(bench: Bench, rule: Rule) -> dict[float, str]:
     alone = Controls.of(bench)
     rows = {value: bench.rule(rule, value) for value in rule.grid}
     good = [value for value, row in rows.items() if row.accuracy >= alone.target.accuracy - 0.005]
-    found: dict[float, list[str]] = {max(rows, key=lambda value: alone.coin.gain(rows[value])): ["gain"]}
+    found: dict[float, list[str]] = {}
+    for name, coin in (("dollars", alone.dollars), ("tokens", alone.tokens)):
+        found.setdefault(max(rows, key=lambda value: coin.gain(rows[value])), []).append(name)
     if good:
         found.setdefault(min(good, key=lambda value: sum(rows[value].target)), []).append("cheap")
     if rule.quarter:
@@ -247,8 +254,9 @@ def line(name: str, row: Row, controls: Controls) -> list[str]:
         name,
         f"{row.accuracy:.3f} [{low:.3f}, {high:.3f}]",
         f"{100 * difference:+.1f} [{100 * below:+.1f}, {100 * above:+.1f}]",
-        controls.coin.told(row),
-        controls.chance.told(row),
+        controls.dollars.told(row),
+        controls.tokens.told(row),
+        controls.steps.told(row),
         f"{controls.share(row):.2f}",
         f"{row.dollars * 1e6:.0f}",
         *(f"{row.tokens.get(key, 0) / n:.1f}" for key in CLASSES),
@@ -306,7 +314,8 @@ HEADER: Final = [
     "strategy",
     "accuracy",
     "points to target",
-    "above a coin a problem",
+    "above a coin, equal dollars",
+    "above a coin, equal target tokens",
     "above a coin a step",
     "target share",
     "micro-$ a problem",
@@ -319,13 +328,14 @@ HEADER: Final = [
     "wall s",
 ]
 NOTE: Final = (
-    "Generated tokens are means a problem. Target share: all that the target generated (kept, wasted, judge, answers), "
-    "of what it generates alone. Above a coin a problem: points above draft alone or target alone, thrown for each "
-    "problem so that it costs as many dollars; above a coin a step: points above random_routing, for as many tokens of "
-    "the target. Dollars are nominal. Knobs were chosen on other problems, (gain): furthest above the coin a problem; "
-    "(cheap): least target tokens within half a point of the target alone; (quarter): nearest to a quarter of its "
-    "tokens. Intervals are 95 %: Wilson's, normal for paired differences, bootstrap above a coin. Greedy decoding, "
-    "samples at temperature 0.7; wall seconds are of the whole set, on a shared machine."
+    "Generated tokens are means a problem. Target share: all that the target generated (kept, wasted, judge, "
+    "answers), of what it generates alone. Above a coin: points above draft alone or target alone, thrown for each "
+    "problem so that it costs as many dollars, or as many tokens of the target; above a coin a step: points above "
+    "random_routing, for as many tokens of the target. Dollars are nominal. Knobs were chosen on other problems, "
+    "(dollars) and (tokens): furthest above that coin; (cheap): least target tokens within half a point of the target "
+    "alone; (quarter): nearest to a quarter of its tokens. Intervals are 95 %: Wilson's, normal for paired "
+    "differences, bootstrap above a coin. Greedy decoding, samples at temperature 0.7; wall seconds are of the whole "
+    "set, on a shared machine."
 )
 
 
