@@ -13,7 +13,6 @@ the target generates nearest to a quarter of what it does alone is told as well.
 import argparse
 import asyncio
 import json
-import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
@@ -23,7 +22,9 @@ from statistics import fmean
 from time import perf_counter
 from typing import Any, Final
 
+import torch
 from rich.progress import Progress
+from torch import Tensor
 
 from ..orchestrator.agent import Agent, Solved
 from ..orchestrator.intervals import paired, wilson
@@ -169,18 +170,28 @@ class Curve:
     rows: Sequence[Row]
     of: Callable[[Row], Sequence[int]]
 
-    def gain(self, row: Row, drawn: Sequence[int] | None = None) -> float:
+    def gain(self, row: Row) -> float:
         """How far a setting's accuracy lies above the line at equal cost; a dearer one is held to the last point."""
-        places = range(len(row.right)) if drawn is None else drawn
-        points = [(fmean(self.of(one)[i] for i in places), fmean(one.right[i] for i in places)) for one in self.rows]
-        cost, accuracy = fmean(self.of(row)[i] for i in places), fmean(row.right[i] for i in places)
-        return accuracy - between(points, cost)
+        return self.gains(row, torch.ones(1, len(row.right), dtype=torch.float64))[0]
 
     def interval(self, row: Row) -> tuple[float, float]:
         """95 % of the gain, problems drawn again."""
-        rng, n = random.Random(0), len(row.right)
-        gains = sorted(self.gain(row, rng.choices(range(n), k=n)) for _ in range(RESAMPLES))
+        n = len(row.right)
+        drawn = torch.randint(n, (RESAMPLES, n), generator=torch.Generator().manual_seed(0))
+        often = torch.zeros(RESAMPLES, n, dtype=torch.float64).scatter_add_(1, drawn, torch.ones_like(drawn).double())
+        gains = sorted(self.gains(row, often))
         return gains[round(0.025 * RESAMPLES)], gains[round(0.975 * RESAMPLES) - 1]
+
+    def gains(self, row: Row, often: Tensor) -> list[float]:
+        """The gain on each of several draws of the problems; often [draws, n]: how often each problem is drawn."""
+        points = [self._points(one, often) for one in (row, *self.rows)]
+        return [accuracy - between(line, cost) for (cost, accuracy), *line in zip(*points, strict=True)]
+
+    def _points(self, row: Row, often: Tensor) -> list[tuple[float, float]]:
+        """Mean cost and accuracy of a row, by draw."""
+        each = torch.tensor([[float(cost) for cost in self.of(row)], [float(right) for right in row.right]]).double()
+        means = often @ each.T / often.sum(1, keepdim=True)  # [draws, 2]
+        return [(float(cost), float(accuracy)) for cost, accuracy in means]
 
     def told(self, row: Row) -> str:
         """The gain with its interval, in points."""
@@ -261,7 +272,6 @@ def line(name: str, row: Row, controls: Controls) -> list[str]:
         f"{row.dollars * 1e6:.0f}",
         *(f"{row.tokens.get(key, 0) / n:.1f}" for key in CLASSES),
         f"{answers:.1f}",
-        f"{row.seconds:.0f}",
     ]
 
 
@@ -270,44 +280,70 @@ def sampled(bench: Bench, model: str, n: int) -> Row:
     return bench.measure(f"vote-{model}-{n}", "self_consistency", knobs, roles={"model": model})
 
 
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A strategy, how it was set, and what that gave."""
+
+    label: str
+    setting: str
+    row: Row
+
+    @property
+    def name(self) -> str:
+        return f"{self.label}, {self.setting}" if self.setting else self.label
+
+
+def settings(calibration: Bench, test: Bench, rules: Sequence[Rule], controls: Controls) -> list[Setting]:
+    """What is told of: the controls, each strategy as it was chosen on one set and run on the other, and votes."""
+    found = [Setting("draft alone", "", controls.draft), Setting("target alone", "", controls.target)]
+    found += [Setting("random_routing", f"share {s:g}", row) for s, row in zip(SHARES, controls.drawn, strict=True)]
+    for rule in rules:
+        for value, why in chosen(calibration, rule).items():
+            found.append(Setting(rule.label, f"{rule.knob} {value:g} ({why})", test.rule(rule, value)))
+    return found + [Setting("self_consistency", f"n {n}, {model}", sampled(test, model, n)) for model, n in VOTES]
+
+
 def tabulate(calibration: Bench, test: Bench, rules: Sequence[Rule]) -> None:
     """Choose on one set, tell of the other."""
     controls = Controls.of(test, SHARES)
-    named = [("draft alone", controls.draft), ("target alone", controls.target)]
-    named += [(f"random_routing, share {s:g}", row) for s, row in zip(SHARES, controls.drawn, strict=True)]
-    for rule in rules:
-        for value, why in chosen(calibration, rule).items():
-            named.append((f"{rule.label}, {rule.knob} {value:g} ({why})", test.rule(rule, value)))
-    named += [(f"self_consistency n {n}, {model}", sampled(test, model, n)) for model, n in VOTES]
-    lines = [line(name, row, controls) for name, row in named]
+    found = settings(calibration, test, rules, controls)
+    lines = [line(one.name, one.row, controls) for one in found]
     record("strategies", f"{len(controls.target.right)} held-out word problems, embedded pair", HEADER, lines, NOTE)
-    picture(named, controls)
+    picture(found, controls)
 
 
-def picture(named: Sequence[tuple[str, Row]], controls: Controls) -> None:
+def picture(found: Sequence[Setting], controls: Controls) -> None:
     """Accuracy against dollars and the target's share, with the line of a coin for each problem; nothing far dearer."""
-    from ..orchestrator.bench.plots.style import RC, figure, look, save
+    from ..orchestrator.bench.plots.style import RC, columns, figure, save
 
     matplotlib: Any = import_module("matplotlib")
-    named = [(name, row) for name, row in named if row.dollars <= 1.5 * controls.target.dollars]
-    shapes = look([name for name, _ in named])
+    shown = [one for one in found if one.row.dollars <= 1.5 * controls.target.dollars]
     with matplotlib.rc_context(dict(RC)):
-        drawn = figure(9.6, 4.8 + 0.1 * len(named))
+        drawn = figure(9.6, 5.4)
         left, right = drawn.subplots(1, 2, sharey=True)
-        for axis, of in ((left, lambda row: 1e6 * row.dollars), (right, controls.share)):
-            for name, row in named:
-                low, high = wilson(sum(row.right), len(row.right))
-                bar = [[100 * (row.accuracy - low)], [100 * (high - row.accuracy)]]
-                style = {**shapes[name], "linestyle": "", "capsize": 2, "markersize": 6}
-                axis.errorbar([of(row)], [100 * row.accuracy], yerr=bar, label=name, elinewidth=0.8, **style)
-            both = (controls.draft, controls.target)
-            axis.plot([of(one) for one in both], [100 * one.accuracy for one in both], ":", color="#333333")
+        plot(left, shown, controls, lambda row: 1e6 * row.dollars)
+        plot(right, shown, controls, controls.share)
         left.set_xlabel("millionths of a dollar a problem (dotted: a coin for each problem)")
         right.set_xlabel("target's tokens, of those that it needs alone")
         left.set_ylabel("problems answered right, % (bars: 95 %)")
         handles, labels = left.get_legend_handles_labels()
-        drawn.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=7)
+        drawn.legend(handles, labels, loc="outside lower center", ncols=columns(labels, 9.6), frameon=False)
         save(drawn, FOLDER / "strategies")
+
+
+def plot(axis: Any, shown: Sequence[Setting], controls: Controls, of: Callable[[Row], float]) -> None:
+    """A mark a setting, of one form and on one line for each strategy."""
+    from ..orchestrator.bench.plots.style import bar, look
+
+    labels = list(dict.fromkeys(one.label for one in shown))
+    for label, form in look(labels).items():
+        rows = sorted((one.row for one in shown if one.label == label), key=of)
+        around = [bar(row.accuracy, *wilson(sum(row.right), len(row.right))) for row in rows]
+        bars = [[low for (low,), _ in around], [high for _, (high,) in around]]
+        style = {**form, "label": label, "linewidth": 0.7, "capsize": 2, "markersize": 6}
+        axis.errorbar([of(row) for row in rows], [100 * row.accuracy for row in rows], yerr=bars, **style)
+    both = (controls.draft, controls.target)
+    axis.plot([of(one) for one in both], [100 * one.accuracy for one in both], ":", color="#333333")
 
 
 HEADER: Final = [
@@ -325,7 +361,6 @@ HEADER: Final = [
     "target wasted",
     "target judge",
     "answer",
-    "wall s",
 ]
 NOTE: Final = (
     "Generated tokens are means a problem. Target share: all that the target generated (kept, wasted, judge, "
@@ -334,8 +369,7 @@ NOTE: Final = (
     "random_routing, for as many tokens of the target. Dollars are nominal. Knobs were chosen on other problems, "
     "(dollars) and (tokens): furthest above that coin; (cheap): least target tokens within half a point of the target "
     "alone; (quarter): nearest to a quarter of its tokens. Intervals are 95 %: Wilson's, normal for paired "
-    "differences, bootstrap above a coin. Greedy decoding, samples at temperature 0.7; wall seconds are of the whole "
-    "set, on a shared machine."
+    "differences, bootstrap above a coin. Greedy decoding, samples at temperature 0.7. Wall time is in step_times.md."
 )
 
 
