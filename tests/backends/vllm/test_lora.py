@@ -11,17 +11,19 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from headgate.backends.base import Completion, Context, Sampling
+from headgate.backends.base import Context, Sampling
 from headgate.backends.checkpoint import EMBEDDED
 from headgate.backends.errors import NotAModel
 from headgate.backends.local.backend import LocalBackend
 from headgate.backends.vllm.backend import VllmBackend
 from headgate.backends.vllm.settings import Settings
 
+from .agreement import CLOSE, agree, write
+
+WISHES = Sampling(max_tokens=24, entropies=True)
 ALPHA, RANK = 12, 20  # a rank that vLLM makes room for only if it is told
 TOUCHED = ("self_attn.q_proj", "self_attn.v_proj", "mlp.down_proj")
 ASK = [Context.ask(f"Tom has {n} apples. Mia has 5 more than Tom. How many does Mia have?") for n in (4, 17, 30)]
-CLOSE = 5e-5
 
 
 @pytest.fixture(scope="module")
@@ -54,19 +56,13 @@ def adapted(folders: tuple[Path, Path]) -> Iterator[VllmBackend]:
     asyncio.run(made.close())
 
 
-async def written(backend: VllmBackend | LocalBackend, context: Context) -> Completion:
-    return (await backend.generate(context, Sampling(max_tokens=24, entropies=True)))[0]
-
-
 def test_an_adapter_changes_the_model_as_its_merged_weights_do(
     adapted: VllmBackend, local: LocalBackend, folders: tuple[Path, Path]
 ) -> None:
     merged = LocalBackend(str(folders[1]))
     for context in ASK:
-        mine, theirs, plain = (asyncio.run(written(one, context)) for one in (adapted, merged, local))
-        assert (mine.token_ids, mine.stop) == (theirs.token_ids, theirs.stop)
-        assert mine.logprobs == pytest.approx(theirs.logprobs, abs=CLOSE)
-        assert mine.entropies == pytest.approx(theirs.entropies, abs=CLOSE)
+        mine, theirs, plain = (write(one, context, WISHES) for one in (adapted, merged, local))
+        assert agree(mine, theirs)
         assert mine.logprobs != pytest.approx(plain.logprobs, abs=0.01)
         piece = theirs.piece("think", "")
         said, meant = (asyncio.run(one.score(context, piece)) for one in (adapted, merged))
