@@ -11,6 +11,7 @@ from ..recipe.knobs import knobs_of
 from .records import Rated, Record
 
 _WRITING: Final = ("think", "wasted")
+_IN_PIECES: Final = {"foreal"}  # a step is several pieces, and was decided where the first of them was
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,16 +35,16 @@ def timed(recipe: Recipe, records: Sequence[Record]) -> Timed | None:
     by_draft, by_target = ([step for step in steps if step.author == role] for role in ("draft", "target"))
     if node is None or not by_draft or not by_target:
         return None
-    pair = _pair(records, steps, by_draft, by_target)
+    name, knobs = node.strategy_name, knobs_of(node.strategy)
+    stand = sum(step.kept and (name not in _IN_PIECES or step.score is not None) for step in steps)
+    pair = _pair(records, steps, by_draft, by_target, stand)
     if not pair.draft or not pair.target:
         return None
-    name, knobs = node.strategy_name, knobs_of(node.strategy)
-    stand = sum(step.kept for step in steps)
     return Timed(
         recipe=recipe.name,
         pair=pair,
         expected_ms=STEP_MS[name](pair, knobs),
-        took_ms=1e3 * _seconds(records, thinking=True) / stand,
+        took_ms=1e3 * _seconds(records, thinking=True) / max(stand, 1),
         even=break_even(name, pair, knobs),
     )
 
@@ -53,16 +54,18 @@ def sharing(recipe: Recipe) -> Node | None:
     return next((one for one in recipe.nodes.values() if one.strategy_name in STEP_MS), None)
 
 
-def _pair(records: Sequence[Record], steps: Sequence[Rated], draft: Sequence[Rated], target: Sequence[Rated]) -> Pair:
-    """The two models in milliseconds; a decision's are those of all that neither wrote."""
+def _pair(
+    records: Sequence[Record], steps: Sequence[Rated], draft: Sequence[Rated], target: Sequence[Rated], stand: int
+) -> Pair:
+    """The two models in milliseconds; a decision's are those of all that neither wrote, and shares are of tokens."""
     decided = [step for step in steps if step.score is not None]
-    kept = [step for step in steps if step.kept]
+    kept = max(1, sum(step.tokens for step in steps if step.kept))
     return Pair(
         draft_ms=_token_ms(records, "draft", draft),
         target_ms=_token_ms(records, "target", target),
         judge_ms=1e3 * _seconds(records) / max(len(decided), 1),
-        tokens=sum(step.tokens for step in kept) / len(kept),
-        accept=sum(step.author == "draft" for step in kept) / len(kept),
+        tokens=kept / max(stand, 1),
+        accept=sum(step.tokens for step in draft if step.kept) / kept,
     )
 
 

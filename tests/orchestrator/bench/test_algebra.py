@@ -40,6 +40,23 @@ def test_what_a_third_model_decides_with_is_counted() -> None:
     assert found.took_ms == pytest.approx((10 + 10 + 40 + 6) / 2)
 
 
+def test_the_drafts_share_is_of_tokens() -> None:
+    longer = (CHAIN[0], replace(CHAIN[2], tokens=30))
+    found = timed(SPEC, [replace(a_record(), chains=(longer,), busy=BUSY)])
+    assert found is not None
+    assert (found.pair.tokens, found.pair.accept) == (20, 0.25)
+
+
+def test_a_sentence_in_pieces_is_one_step() -> None:
+    recipe = loads(MODELS + "nodes: {solve: {use: foreal, with: {n: 3, p: 1.0}}}\n")
+    sentence = (Rated(author="target", kept=True, tokens=3, score=0.0), Rated(author="draft", kept=True, tokens=7))
+    busy = {"draft": {"think": 0.014}, "target": {"think": 0.024}}
+    found = timed(recipe, [replace(a_record(), chains=(sentence * 2,), busy=busy)])
+    assert found is not None
+    assert (found.pair.tokens, found.pair.draft_ms, found.pair.target_ms) == pytest.approx((10, 1.0, 4.0))
+    assert found.expected_ms == pytest.approx(3 * 4 + 7 * 1) == pytest.approx(found.took_ms)
+
+
 def test_recipes_of_one_model_or_without_a_shared_chain_have_no_algebra() -> None:
     alone = loads(MODELS + "nodes: {solve: {use: direct, roles: {model: target}}}\n")
     assert timed(alone, [replace(a_record(), chains=(CHAIN,), busy=BUSY)]) is None
