@@ -189,7 +189,7 @@ class Curve:
 
     def _points(self, row: Row, often: Tensor) -> list[tuple[float, float]]:
         """Mean cost and accuracy of a row, by draw."""
-        each = torch.tensor([[float(cost) for cost in self.of(row)], [float(right) for right in row.right]]).double()
+        each = torch.tensor([self.of(row), row.right], dtype=torch.float64)
         means = often @ each.T / often.sum(1, keepdim=True)  # [draws, 2]
         return [(float(cost), float(accuracy)) for cost, accuracy in means]
 

@@ -8,6 +8,7 @@ the answer is written by whoever wrote last; a step that its cap cut is gone on 
 """
 
 from dataclasses import replace
+from statistics import fmean
 from typing import Any, Final, Literal
 
 from ..routers.advantage import AdvantageRouter
@@ -28,6 +29,7 @@ async def arbitrage(
     tau: float = 0.5,
     mode: Mode = "router",
     margin: float = 0.0,
+    samples: Count = 1,
     answer_by: Literal["last", "draft", "target"] = "last",
     overlap: bool = False,
     temperature: Temperature = 0.6,
@@ -41,7 +43,8 @@ async def arbitrage(
     tau: keep the draft up to this probability that the target's step is better; routers are not calibrated, and 0.5 is
     seldom what a wanted share of the target asks for. mode: router, or oracle, for analysis: both models write every
     step, the process reward chooses, and the loser is paid as wasted. margin: the oracle takes the target's step where
-    its reward is higher by more than this. overlap: draft the next step while the router reads.
+    its reward is higher by more than this. samples: steps that the target writes for the oracle, whose mean reward
+    counts and whose first may stand. overlap: draft the next step while the router reads.
     """
     pace = Pace(
         temperature=temperature,
@@ -54,7 +57,7 @@ async def arbitrage(
         router = AdvantageRouter(run.model("router"), run.target.name, tau)
         chain = await speculate(problem, run, router, pace, overlap=overlap)
     else:
-        chain = await rivalry(problem, run, pace, margin)
+        chain = await rivalry(problem, run, pace, margin, samples)
     return await chain.answer(chain.last_author(run.draft) if answer_by == "last" else run.model(answer_by))
 
 
@@ -64,23 +67,31 @@ def needs(*, mode: Mode = "router", **_: Any) -> dict[str, set[str]]:
     return {"draft": {"generate", "continue"}, "target": {"generate", "continue"}, reader: {"reward"}}
 
 
-async def rivalry(problem: Problem, run: Run, pace: Pace, margin: float) -> Chain:
+async def rivalry(problem: Problem, run: Run, pace: Pace, margin: float, samples: int) -> Chain:
     """The oracle: both models write every step, and the target's stands if its reward is higher by more than margin."""
     reward = ProcessReward(run.model("reward"))
+    authors = [run.draft, run.target, *(run.target.at(f"{run.path}/sample-{i}", run.ledger) for i in range(1, samples))]
 
     async def write(chain: Chain) -> Step:
-        both = await run.gather([chain.propose(run.draft), chain.propose(run.target)])
-        drafts, own = (step.completion for step in both)
-        alike = (drafts.text, drafts.stop) == (own.text, own.stop)
-        rated = await run.gather(reward(chain.context, step) for step in both[: 1 if alike else 2])
-        drafted, targets = rated[0], rated[-1]
-        advantage = targets.value - drafted.value
-        told = f"{drafted.value:.2f} against {targets.value:.2f}"
+        drafted, *own = await run.gather([chain.propose(author) for author in authors])
+        alike = {_words(step): step for step in (drafted, *own)}
+        found = await run.gather(reward(chain.context, step) for step in alike.values())
+        rated = dict(zip(alike, found, strict=True))
+        mean = fmean(rated[_words(step)].value for step in own)
+        draft, target = rated[_words(drafted)], replace(rated[_words(own[0])], value=mean)
+        told = f"{draft.value:.2f} against {mean:.2f}"
         scored = [
-            replace(step, score=replace(s, reason=told)) for step, s in zip(both, (drafted, targets), strict=True)
+            replace(drafted, score=replace(draft, reason=told)),
+            replace(own[0], score=replace(target, reason=told)),
         ]
-        better, worse = reversed(scored) if advantage > margin else scored
-        chain.reject(worse)
+        better, worse = reversed(scored) if mean - draft.value > margin else scored
+        for step in (*own[1:], worse):
+            chain.reject(step)
         return better
 
     return await Chain.begin(problem, run, pace).think(write)
+
+
+def _words(step: Step) -> tuple[str, str]:
+    """What a reward reads of a step."""
+    return step.completion.text, step.completion.stop

@@ -31,6 +31,9 @@ def train_router(
     ] = None,
     tasks: Tasks = None,
     n: Annotated[int, typer.Option("--n", "-n", min=10, help="Problems; no answers are looked at.")] = 1500,
+    samples: Annotated[
+        int, typer.Option(min=1, help="Steps of the target whose mean reward a label takes; where it draws them.")
+    ] = 1,
     seed: Annotated[int, typer.Option(help="Draws problems and batches: others than a bench's.")] = 301,
     epochs: Annotated[float, typer.Option(min=0.01, help="How often the training reads its traces.")] = 3.0,
     processes: Annotated[int, typer.Option(min=1, help="Of the training, one thread each.")] = 2,
@@ -46,7 +49,7 @@ def train_router(
     from ..bench.problems import drawn
     from . import inputs
 
-    recipe = oracle(pair, reward, model or (), settings or ())
+    recipe = oracle(pair, reward, model or (), settings or (), samples)
     chosen = Settings(
         out=out or inputs.new_folder("train-router"),
         trunk=trunk or _folder(recipe),
@@ -68,8 +71,13 @@ def train_router(
     typer.echo(f"wrote {chosen.exported}")
 
 
-def oracle(pair: str, reward: str, models: Sequence[str] = (), settings: Sequence[str] = ()) -> "Recipe":
-    """The recipe by which both models write every step. Raises: RecipeError naming the model that is missing."""
+def oracle(
+    pair: str, reward: str, models: Sequence[str] = (), settings: Sequence[str] = (), samples: int = 1
+) -> "Recipe":
+    """The recipe by which both models write every step, the target so many samples of it.
+
+    Raises: RecipeError naming the model that is missing.
+    """
     from ..recipe import dump_model, load, override
 
     pace: Mapping[str, object] = {}
@@ -84,7 +92,7 @@ def oracle(pair: str, reward: str, models: Sequence[str] = (), settings: Sequenc
     if missing := next((role for role in ROLES if role not in named), ""):
         hint = "give --reward BACKEND:WHERE" if missing == "reward" else f"it takes {' and '.join(ROLES[:2])}"
         raise RecipeError(f"there is no model `{missing}`", file=pair, hint=hint)
-    node = {"use": "arbitrage", "with": {**pace, "mode": "oracle", "answer_tokens": 1}}
+    node = {"use": "arbitrage", "with": {**pace, "mode": "oracle", "samples": samples, "answer_tokens": 1}}
     return override(load({"version": 1, "models": named, "nodes": {"oracle": node}}), models=models, settings=settings)
 
 

@@ -47,14 +47,20 @@ def reward(tmp_path: Path) -> Path:
 
 
 def test_the_pace_and_the_models_are_those_of_the_recipe() -> None:
-    made = oracle("r.yaml", "local:embedded/target", ["draft=scripted:other.json"])
+    made = oracle("r.yaml", "local:embedded/target", ["draft=scripted:other.json"], samples=4)
     assert {name: str(spec) for name, spec in made.models.items()} == {
         "draft": "scripted:other.json",
         "target": "scripted:target.json",
         "reward": "local:embedded/target",
     }
     knobs = knobs_of(made.nodes["oracle"].strategy)
-    assert {"mode": "oracle", "step_tokens": 20, "think_tokens": 90, "temperature": 0.7}.items() <= knobs.items()
+    assert {
+        "mode": "oracle",
+        "step_tokens": 20,
+        "think_tokens": 90,
+        "temperature": 0.7,
+        "samples": 4,
+    }.items() <= knobs.items()
 
 
 def test_roles_of_other_names_are_found() -> None:

@@ -9,6 +9,7 @@ from headgate.budget.cost import Cost
 from headgate.strategies.arbitrage import arbitrage, needs
 from headgate.strategies.base import Answer, Run
 from headgate.strategies.direct import direct
+from headgate.training.traces import traced
 from headgate.verifiers.base import Problem
 
 from .pairs import DRAFT, kept, saying, scored, written
@@ -132,6 +133,30 @@ async def test_two_steps_that_are_the_same_are_read_once(new_run: NewRun) -> Non
     answer = await run.solve(arbitrage, PROBLEM, "solve", mode="oracle")
     assert kept(answer) == [("draft", "a\n\n"), ("draft", "b")]
     assert answer.bill["reward", "reward"].calls == 3
+
+
+async def test_several_steps_of_the_target_count_by_their_mean_and_the_first_may_stand(new_run: NewRun) -> None:
+    target = ["good\n\n", "poor\n\n", "fair\n\n", "</think>", "</think>", "</think>", "\\boxed{1}"]
+    read = {"own": 0.5, "good": 0.9, "poor": 0.1, "fair": 0.8}
+    run = new_run(replies(["own\n\n", "</think>", "\\boxed{1}"], target, read))
+    answer = await run.solve(arbitrage, PROBLEM, "solve", mode="oracle", samples=3)
+    assert kept(answer)[0] == ("target", "good\n\n")
+    assert wasted(answer)[:3] == [("target", "poor\n\n"), ("target", "fair\n\n"), ("draft", "own\n\n")]
+    stood = next(step for step in answer.steps if step.kept)
+    assert stood.score and (stood.score.value, stood.score.reason) == (pytest.approx(0.6), "0.50 against 0.60")
+    assert answer.cost_by_role["target"].calls == 6
+    assert traced(PROBLEM, answer, "target").places[0].advantage == pytest.approx(0.1)
+
+
+async def test_the_oracles_further_samples_are_drawn_anew_and_leave_the_first_as_it_was(new_run: NewRun) -> None:
+    async def by_target(seed: int, samples: int) -> list[str]:
+        run = new_run(pair(), seed=seed)
+        answer = await run.solve(arbitrage, PROBLEM, "solve", mode="oracle", samples=samples, **SAMPLED)
+        return [step.text for step in answer.steps if step.author == "target"][:samples]
+
+    alone, several = [[await by_target(seed, n) for seed in range(6)] for n in (1, 3)]
+    assert all(one in texts for (one,), texts in zip(alone, several, strict=True))
+    assert sum(len(set(texts)) > 1 for texts in several) > 2
 
 
 @pytest.mark.parametrize("mode", ["router", "oracle"])
