@@ -138,10 +138,10 @@ def test_an_event_costs_the_same_however_many_came_before() -> None:
     teller = Teller()
     teller.step("p1/solve", 0, "draft", "a", score=1.0)
     events, tree, times = teller.kept.events, RunTree(), []
-    for _ in range(3):
+    for _ in range(12):
         began = time.process_time()
-        for _ in range(4_000):
+        for _ in range(1_000):
             for event in events:
                 tree.take(event)
         times.append(time.process_time() - began)
-    assert times[2] < 3 * min(times)
+    assert min(times[8:]) < 3 * min(times[:4])  # the least of each: a collection of garbage falls on one of them
