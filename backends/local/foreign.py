@@ -97,7 +97,7 @@ class ForeignRewards(Foreign):
 
     def __init__(self, folder: Path, device: torch.device, dtype: torch.dtype) -> None:
         hidden = int(json.loads((folder / "config.json").read_text(encoding="utf-8"))["hidden_size"])
-        self._head = Head.take(Weights(folder, 1, device, dtype), hidden, dtype)
+        self._head = Head.take(Weights(folder, 1, device, torch.float64), hidden, dtype)
         super().__init__(folder, device, dtype)
 
     def logits(self, hidden: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ import torch
 
 from headgate.backends.base import Context, Piece, Rewarding, Rewards, Sampling
 from headgate.backends.errors import ContextTooLong, NotAModel, Refused
+from headgate.backends.local.foreign import ForeignRewards
 from headgate.backends.model import Model
 from headgate.backends.registry import ModelSpec, open_backend
 from headgate.backends.reward import ends
@@ -210,3 +211,13 @@ def test_half_precision_keeps_the_rewards_close(tmp_path: Path) -> None:
     values = asyncio.run(half.rewards(context)).values  # type: ignore[attr-defined]
     assert values == pytest.approx(one.expected(context), abs=0.1)
     assert all(math.isfinite(value) for value in values)
+
+
+def test_half_precision_leaves_the_head_of_any_decoder_as_it_is_written(tmp_path: Path) -> None:
+    from safetensors.torch import load_file
+
+    Made("local", "public_classifier", tmp_path)
+    written = load_file(tmp_path / "model.safetensors")["score.weight"]
+    ((weight, _),) = ForeignRewards(tmp_path, torch.device("cpu"), torch.bfloat16)._head.maps
+    assert torch.equal(weight, written)
+    assert not torch.equal(written, written.bfloat16().float())
