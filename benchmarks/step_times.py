@@ -17,12 +17,11 @@ from typing import Final
 from rich.progress import Progress
 
 from ..orchestrator.agent import Agent, Solved
-from ..orchestrator.bench.algebra import Timed, sharing, timed
+from ..orchestrator.bench.algebra import Timed, timed
 from ..orchestrator.bench.records import Record
 from ..orchestrator.bench.records import record as kept
 from ..orchestrator.recipe import Recipe, load, override, shipped
 from ..orchestrator.recipe.knobs import knobs_of
-from ..strategies.algebra import STEP_MS
 from ..tasks import registry
 from ..verifiers.base import Problem
 from .results import record
@@ -71,14 +70,13 @@ def row(one: Measured, alone: Measured, parallel: int) -> list[object]:
     took = f"{1e3 * median(one.seconds):.0f} ({1e3 * min(one.seconds):.0f}-{1e3 * max(one.seconds):.0f})"
     told = [one.recipe.name, parallel, took, f"{median(base):.2f} ({min(base):.2f}-{max(base):.2f})"]
     found = timed(one.recipe, one.records)
-    return [*told, *(account(one.recipe, found) if found else [""] * 7)]
+    return [*told, *(account(found) if found else [""] * 7)]
 
 
-def account(recipe: Recipe, found: Timed) -> list[object]:
+def account(found: Timed) -> list[object]:
     """The pair in milliseconds a step, what a step should take and took, and what it would at another D / T."""
-    pair, node = found.pair, sharing(recipe)
+    pair = found.pair
     other = replace(pair, draft_ms=DEARER * pair.target_ms)
-    gained = other.target / STEP_MS[node.strategy_name](other, knobs_of(node.strategy)) if node else 1.0
     return [
         f"{pair.accept:.2f}",
         f"{pair.draft_ms / pair.target_ms:.2f}",
@@ -86,7 +84,7 @@ def account(recipe: Recipe, found: Timed) -> list[object]:
         f"{found.expected_ms / pair.target:.2f}",
         f"{found.took_ms / pair.target:.2f}",
         f"{pair.target / found.expected_ms:.2f}x",
-        f"{gained:.2f}x",
+        f"{other.target / found.step_ms(other):.2f}x",
     ]
 
 

@@ -1,11 +1,10 @@
 """What a step took in a bench, beside what its strategy's algebra makes of the same models."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from ...strategies.algebra import STEP_MS, Pair, break_even
-from ..graph import Node
 from ..recipe import Recipe
 from ..recipe.knobs import knobs_of
 from .records import Rated, Record
@@ -16,21 +15,27 @@ _IN_PIECES: Final = {"foreal"}  # a step is several pieces, and was decided wher
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timed:
-    """A recipe's pair of models as it was measured, in busy milliseconds; what a step should take, and took.
+    """A recipe's pair of models as it was measured, in busy milliseconds, and what a step took.
 
-    even: the draft's share below which the target alone is quicker, by the algebra.
+    even: the draft's share below which the target alone is quicker, by the algebra. step_ms: what a step should take by
+    the algebra, of any pair.
     """
 
     recipe: str
     pair: Pair
-    expected_ms: float
     took_ms: float
     even: float | None
+    step_ms: Callable[[Pair], float]
+
+    @property
+    def expected_ms(self) -> float:
+        """What a step should take."""
+        return self.step_ms(self.pair)
 
 
 def timed(recipe: Recipe, records: Sequence[Record]) -> Timed | None:
     """None where no two models shared a chain, one of them never wrote, or nobody took their time."""
-    node = sharing(recipe)
+    node = next((one for one in recipe.nodes.values() if one.strategy_name in STEP_MS), None)
     steps = [step for record in records for chain in record.chains for step in chain]
     by_draft, by_target = ([step for step in steps if step.author == role] for role in ("draft", "target"))
     if node is None or not by_draft or not by_target:
@@ -43,15 +48,10 @@ def timed(recipe: Recipe, records: Sequence[Record]) -> Timed | None:
     return Timed(
         recipe=recipe.name,
         pair=pair,
-        expected_ms=STEP_MS[name](pair, knobs),
         took_ms=1e3 * _seconds(records, thinking=True) / max(stand, 1),
         even=break_even(name, pair, knobs),
+        step_ms=lambda pair: STEP_MS[name](pair, knobs),
     )
-
-
-def sharing(recipe: Recipe) -> Node | None:
-    """The node in which two models share a chain as the algebra knows it."""
-    return next((one for one in recipe.nodes.values() if one.strategy_name in STEP_MS), None)
 
 
 def _pair(
